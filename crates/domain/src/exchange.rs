@@ -40,6 +40,12 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    /// No chunks yet, with room for `capacity`.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { arrived: Vec::with_capacity(capacity), lag: Vec::with_capacity(capacity) }
+    }
+
     /// Appends a chunk of a request that started at `origin`.
     pub fn push(&mut self, origin: Timestamp, at: Arrival) {
         self.arrived.push(at.arrived.as_nanos().saturating_sub(origin.as_nanos()));

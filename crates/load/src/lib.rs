@@ -1,1 +1,17 @@
-//! TBD
+//! Runs a load plan against a model.
+//!
+//! [`plan`] says what to do, [`schedule`] (pure) when each request is due, [`workload`] what it
+//! asks. [`runner`] does it: [`pacer`] wakes it on time, [`flight`] watches each request and turns
+//! it into its record, [`intake`] hands the records on.
+
+pub mod plan;
+pub mod schedule;
+pub mod workload;
+pub mod pacer;
+pub mod intake;
+pub mod flight;
+pub mod runner;
+
+pub use intake::Intake;
+pub use plan::{Arrivals, Closed, Load, Open, Plan, PlanError, Stop, Template};
+pub use runner::{Control, Live, Parts, Report, RunError, StopCause, run};

@@ -1,0 +1,170 @@
+//! Watches one request and turns what it sees into the request's record.
+
+use std::sync::Arc;
+
+use dialect::AnswerText;
+use domain::{
+    Arrival, Chunks, Clock, Completion, CountSource, Exchange, Failure, FailureKind, Outcome, Payload,
+    Progress, Prompt, Request, Sink, Timeline, Timestamp, Tokenizer, Tokens, Usage, Vantage,
+};
+
+use crate::intake::Intake;
+use crate::runner::Live;
+
+/// What a flight needs from its run.
+#[derive(Clone)]
+pub(crate) struct Tower {
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
+    pub(crate) scenario: Arc<str>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Who sends a request, and when it was due.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) user: u64,
+    pub(crate) turn: u32,
+    pub(crate) planned: Timestamp,
+    pub(crate) warmup: bool,
+}
+
+/// A request in flight. Its record is handed in when it lands, or as cancelled when it is dropped
+/// before that, so that no request that was started goes unrecorded.
+pub(crate) struct Flight {
+    tower: Tower,
+    exchange: Option<Exchange>,
+    /// The answer's text, kept only where its tokens may have to be counted.
+    answer: Option<AnswerText>,
+    usage: Option<Usage>,
+}
+
+impl Flight {
+    pub(crate) fn begin(tower: &Tower, request: &Request, slot: Slot, started: Timestamp) -> Self {
+        tower.live.begin(slot.warmup);
+        let chunks = request.max_tokens.unwrap_or(0).min(256);
+        let exchange = Exchange {
+            id: request.id,
+            server_request_id: None,
+            user: slot.user,
+            turn: slot.turn,
+            model: Arc::clone(&request.model),
+            scenario: Arc::clone(&tower.scenario),
+            vantage: Vantage::Client,
+            warmup: slot.warmup,
+            streamed: request.stream,
+            attempts: 1,
+            timeline: Timeline {
+                planned: slot.planned,
+                started,
+                connection: None,
+                sent: None,
+                headers: None,
+                chunks: Chunks::with_capacity(usize::try_from(chunks).unwrap_or(0)),
+                finished: Arrival::at(started),
+            },
+            usage: Usage::default(),
+            input_source: CountSource::Estimate,
+            output_source: CountSource::Estimate,
+            max_tokens: request.max_tokens.map(Tokens),
+            outcome: Outcome::Failure(Failure::new(
+                FailureKind::Cancelled,
+                "given up before it was answered",
+            )),
+        };
+        let answer = tower.tokenizer.is_some().then(AnswerText::default);
+        Self { tower: tower.clone(), exchange: Some(exchange), answer, usage: None }
+    }
+
+    /// Completes the record and hands it in. Returns when the request ended.
+    pub(crate) fn land(
+        mut self,
+        result: Result<Completion, Failure>,
+        prompt: &Prompt,
+        known_input: Option<u64>,
+    ) -> Timestamp {
+        let now = self.tower.clock.now();
+        let Some(mut exchange) = self.exchange.take() else { return now };
+        exchange.timeline.finished = match &result {
+            Ok(completion) => completion.finished,
+            Err(_) => Arrival::at(now),
+        };
+        self.usage = result.as_ref().ok().and_then(|completion| completion.usage);
+        exchange.outcome = result.into();
+        self.count_tokens(&mut exchange, prompt, known_input);
+        let finished = exchange.timeline.finished.arrived;
+        self.tower.live.end(&exchange);
+        self.tower.intake.push(exchange);
+        finished
+    }
+
+    /// Fills in token counts: the server's, else the tokenizer's, else an estimate.
+    fn count_tokens(&self, exchange: &mut Exchange, prompt: &Prompt, known_input: Option<u64>) {
+        if let Some(usage) = self.usage {
+            exchange.usage = usage;
+            exchange.input_source = CountSource::Server;
+            exchange.output_source = CountSource::Server;
+            return;
+        }
+        let tokenizer = self.tower.tokenizer.as_deref();
+        (exchange.usage.input, exchange.input_source) = match (known_input, tokenizer) {
+            (Some(known), _) => (Tokens(known), CountSource::Tokenizer),
+            (None, Some(tokenizer)) => {
+                (Tokens(tokenizer.count(&prompt.text()) as u64), CountSource::Tokenizer)
+            }
+            (None, None) => (text::estimate_tokens(&prompt.text()), CountSource::Estimate),
+        };
+        (exchange.usage.output, exchange.output_source) = match (&self.answer, tokenizer) {
+            (Some(answer), Some(tokenizer)) => {
+                (Tokens(tokenizer.count(&answer.joined()) as u64), CountSource::Tokenizer)
+            }
+            _ => (Tokens(exchange.timeline.chunks.len() as u64), CountSource::Estimate),
+        };
+    }
+}
+
+impl Sink for Flight {
+    fn progress(&mut self, progress: Progress<'_>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let timeline = &mut exchange.timeline;
+        match progress {
+            Progress::Attempt => {
+                exchange.attempts += 1;
+                timeline.chunks.clear();
+                (timeline.sent, timeline.headers) = (None, None);
+                self.answer = self.answer.take().map(|_| AnswerText::default());
+            }
+            Progress::Connected(connection) => timeline.connection = Some(connection),
+            Progress::Sent(at) => timeline.sent = Some(at),
+            Progress::Headers { at, server_request_id } => {
+                timeline.headers = Some(at);
+                exchange.server_request_id = server_request_id.map(Box::from);
+            }
+            Progress::Chunk(chunk) => {
+                if chunk.kind.is_token() {
+                    timeline.chunks.push(timeline.started, chunk.at);
+                    self.tower.live.token();
+                }
+                if let Some(answer) = &mut self.answer {
+                    match chunk.payload {
+                        Payload::Text(text) => answer.content.push_str(text),
+                        Payload::Wire { format, data } => {
+                            // What cannot be read was reported by the decoder already.
+                            let _ = dialect::decode_text(format, data, answer);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        exchange.timeline.finished = Arrival::at(self.tower.clock.now());
+        self.tower.live.end(&exchange);
+        self.tower.intake.push(exchange);
+    }
+}

@@ -1,0 +1,488 @@
+//! Carries out a plan: prepares connections, warms up, starts each request when it is due, and
+//! waits for the last answer.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use domain::{
+    Clock, Exchange, Failure, Model, Request, RequestId, Timestamp, Tokenizer,
+};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::flight::{Flight, Slot, Tower};
+use crate::intake::Intake;
+use crate::pacer::{Pacer, Timer};
+use crate::plan::{Closed, Load, Open, Plan};
+use crate::schedule::{Schedule, join_offset};
+use crate::workload::Workload;
+
+/// How long before a user joins its connection is opened: late enough that a server does not close
+/// it as idle, early enough that it is there.
+const PREPARE_AHEAD: Duration = Duration::from_secs(1);
+/// How many connections are opened at a time.
+const PREPARE_AT_ONCE: u64 = 128;
+/// How many connections an open loop opens beforehand at most.
+const PREPARE_OPEN_MAX: u64 = 512;
+/// How many warm-up requests are in flight at a time at most.
+const WARMUP_AT_ONCE: u64 = 64;
+/// Where the workload's drafts for warm-up requests begin, away from the measured ones.
+const WARMUP_DRAFTS: u64 = 1 << 40;
+
+/// How a run is stopped from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    /// Sends nothing more and waits for what is in flight.
+    pub stop: CancellationToken,
+    /// Gives up what is in flight too.
+    pub abort: CancellationToken,
+}
+
+/// Running counts, for whoever watches.
+#[derive(Debug, Default)]
+pub struct Live {
+    window_start: OnceLock<Timestamp>,
+    warming: AtomicU64,
+    started: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    tokens: AtomicU64,
+}
+
+impl Live {
+    /// When the first measured request was due, once that is known.
+    #[must_use]
+    pub fn window_start(&self) -> Option<Timestamp> {
+        self.window_start.get().copied()
+    }
+
+    /// Warm-up requests begun.
+    #[must_use]
+    pub fn warming(&self) -> u64 {
+        self.warming.load(Relaxed)
+    }
+
+    /// Measured requests begun.
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        self.started.load(Relaxed)
+    }
+
+    /// Measured requests that succeeded.
+    #[must_use]
+    pub fn succeeded(&self) -> u64 {
+        self.succeeded.load(Relaxed)
+    }
+
+    /// Measured requests that failed.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    /// Measured requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.started().saturating_sub(self.succeeded() + self.failed())
+    }
+
+    /// Token-bearing chunks that came, warm-up included.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens.load(Relaxed)
+    }
+
+    pub(crate) fn begin(&self, warmup: bool) {
+        let counter = if warmup { &self.warming } else { &self.started };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn token(&self) {
+        self.tokens.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end(&self, exchange: &Exchange) {
+        if exchange.warmup {
+            return;
+        }
+        let counter = if exchange.outcome.is_success() { &self.succeeded } else { &self.failed };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Why a run sent no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// It had sent all its requests.
+    Requests,
+    /// Its time was over.
+    Duration,
+    /// Too many requests had failed.
+    Failures,
+    /// It was told to stop.
+    Interrupted,
+    /// It was told to stop at once.
+    Aborted,
+}
+
+/// What a finished run knows beside its records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// When the first measured request was due.
+    pub window_start: Timestamp,
+    /// When measuring ended: the end of the planned time, of the offering where it was stopped, or
+    /// of the last answer.
+    pub window_end: Timestamp,
+    /// Measured requests that were started.
+    pub requests: u64,
+    /// Why no more were sent.
+    pub cause: StopCause,
+    /// Requests that were held back because records were not taken off fast enough.
+    pub held_back: u64,
+}
+
+/// What a run drives and reports to.
+pub struct Parts {
+    /// The model under load.
+    pub model: Arc<dyn Model>,
+    /// What its requests ask.
+    pub workload: Arc<Workload>,
+    /// The clock everything is stamped with.
+    pub clock: Arc<dyn Clock>,
+    /// What wakes the runner.
+    pub timer: Timer,
+    /// Takes the records.
+    pub intake: Arc<Intake>,
+    /// Takes the running counts.
+    pub live: Arc<Live>,
+    /// Counts tokens where the server does not.
+    pub tokenizer: Option<Arc<dyn Tokenizer>>,
+}
+
+/// Why a run did not take place.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No connection could be opened before the start.
+    #[error("no connection could be opened before the run: {0}")]
+    Prepare(Failure),
+    /// The system gave no timer.
+    #[error("the system gave no timer: {0}")]
+    Timer(#[from] io::Error),
+}
+
+/// Carries out `plan`. Must be called inside a runtime with I/O and time.
+///
+/// # Errors
+/// Where nothing could be started: [`RunError`]. Failures of requests are in their records.
+///
+/// # Panics
+/// Passes on a panic of the model.
+pub async fn run(plan: Plan, parts: Parts, control: Control) -> Result<Report, RunError> {
+    let pacer = Pacer::new(Arc::clone(&parts.clock), parts.timer)?;
+    let run = Arc::new(Run::new(plan, parts, control));
+    run.prepare_first().await.map_err(RunError::Prepare)?;
+    run.warm_up().await;
+    let start = run.clock.now();
+    run.tower.live.window_start.get_or_init(|| start);
+    let mut tasks = JoinSet::new();
+    let stopped = {
+        let offer = async {
+            match &run.plan.load {
+                Load::Closed(closed) => run.offer_closed(closed, start, &pacer, &mut tasks).await,
+                Load::Open(open) => run.offer_open(open, start, &pacer, &mut tasks).await,
+            }
+            while let Some(joined) = tasks.join_next().await {
+                pass_on_panic(joined);
+            }
+        };
+        run.control.abort.run_until_cancelled(offer).await.is_none()
+    };
+    if stopped {
+        run.note_cause(StopCause::Aborted);
+        tasks.shutdown().await;
+    }
+    Ok(run.report(start))
+}
+
+struct Run {
+    plan: Plan,
+    model: Arc<dyn Model>,
+    workload: Arc<Workload>,
+    clock: Arc<dyn Clock>,
+    tower: Tower,
+    control: Control,
+    claimed: AtomicU64,
+    /// Why, and when, the offering of requests ended.
+    ended: OnceLock<(StopCause, Timestamp)>,
+}
+
+impl Run {
+    fn new(plan: Plan, parts: Parts, control: Control) -> Self {
+        let tower = Tower {
+            intake: parts.intake,
+            live: parts.live,
+            tokenizer: parts.tokenizer,
+            scenario: parts.workload.name(),
+            clock: Arc::clone(&parts.clock),
+        };
+        Self {
+            plan,
+            model: parts.model,
+            workload: parts.workload,
+            clock: parts.clock,
+            tower,
+            control,
+            claimed: AtomicU64::new(0),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// Opens the connections of those who start within the first second.
+    async fn prepare_first(&self) -> Result<(), Failure> {
+        if !self.plan.prepare {
+            return Ok(());
+        }
+        let wanted = match &self.plan.load {
+            Load::Closed(closed) => self.users_joining_by(closed, PREPARE_AHEAD),
+            Load::Open(open) => (open.rate_per_s.ceil() as u64)
+                .clamp(1, PREPARE_OPEN_MAX)
+                .min(open.in_flight_max.unwrap_or(u64::MAX)),
+        };
+        let wanted = wanted.min(self.plan.requests_max().unwrap_or(u64::MAX));
+        let mut opened = 0;
+        let mut opening = JoinSet::new();
+        while opened < wanted {
+            for _ in 0..PREPARE_AT_ONCE.min(wanted - opened) {
+                let model = Arc::clone(&self.model);
+                opening.spawn(async move { model.prepare().await });
+                opened += 1;
+            }
+            while let Some(joined) = opening.join_next().await {
+                // Later ones may fail while the load is on: that is for the requests to find out.
+                let first = opened <= PREPARE_AT_ONCE;
+                if let (Some(Err(failure)), true) = (pass_on_panic(joined), first) {
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn users_joining_by(&self, closed: &Closed, offset: Duration) -> u64 {
+        let joined = |user| join_offset(user, closed.users, self.plan.ramp) <= offset;
+        let (mut low, mut high) = (0, closed.users);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if joined(middle) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    async fn warm_up(self: &Arc<Self>) {
+        let at_once = match &self.plan.load {
+            Load::Closed(closed) => closed.users,
+            Load::Open(open) => open.in_flight_max.unwrap_or(WARMUP_AT_ONCE),
+        };
+        let next = Arc::new(AtomicU64::new(0));
+        let mut tasks = JoinSet::new();
+        for user in 0..at_once.min(WARMUP_AT_ONCE).min(self.plan.warmup) {
+            let (run, next) = (Arc::clone(self), Arc::clone(&next));
+            tasks.spawn(async move {
+                loop {
+                    let index = next.fetch_add(1, Relaxed);
+                    if index >= run.plan.warmup || run.control.stop.is_cancelled() {
+                        break;
+                    }
+                    let planned = run.clock.now();
+                    let slot = Slot { user, turn: 0, planned, warmup: true };
+                    run.perform(index, slot).await;
+                }
+            });
+        }
+        while let Some(joined) = self.control.abort.run_until_cancelled(tasks.join_next()).await {
+            match joined {
+                Some(joined) => pass_on_panic(joined),
+                None => break,
+            };
+        }
+    }
+
+    /// Lets users join as the ramp says, their connections opened a second ahead.
+    async fn offer_closed(
+        self: &Arc<Self>,
+        closed: &Closed,
+        start: Timestamp,
+        pacer: &Pacer,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let join = |user| start + join_offset(user, closed.users, self.plan.ramp);
+        let mut prepared = self.users_joining_by(closed, PREPARE_AHEAD);
+        for user in 0..closed.users {
+            while self.plan.prepare
+                && prepared < closed.users
+                && join(prepared) <= join(user) + PREPARE_AHEAD
+            {
+                let model = Arc::clone(&self.model);
+                tasks.spawn(async move {
+                    // A failure here meets the user's first request too, and is recorded there.
+                    let _ = model.prepare().await;
+                });
+                prepared += 1;
+            }
+            let joining = pacer.until(join(user));
+            if self.control.stop.run_until_cancelled(joining).await.is_none() || self.is_over() {
+                break;
+            }
+            let (run, closed) = (Arc::clone(self), closed.clone());
+            let joined = join(user);
+            tasks.spawn(async move { run.user(&closed, user, joined).await });
+            while let Some(joined) = tasks.try_join_next() {
+                pass_on_panic(joined);
+            }
+        }
+    }
+
+    /// One user: asks, waits for the answer, thinks, asks again.
+    async fn user(&self, closed: &Closed, user: u64, joined: Timestamp) {
+        let mut planned = joined;
+        for turn in 0..closed.requests_per_user.map_or(u32::MAX, |each| {
+            u32::try_from(each).unwrap_or(u32::MAX)
+        }) {
+            self.tower.intake.admit().await;
+            let Some(index) = self.claim(planned) else { break };
+            let slot = Slot { user, turn, planned, warmup: false };
+            planned = self.perform(index, slot).await + closed.think;
+            let thinking = planned.since(self.clock.now());
+            if !thinking.is_zero() {
+                let thought = tokio::time::sleep(thinking);
+                if self.control.stop.run_until_cancelled(thought).await.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Starts requests when the schedule says, whatever became of earlier ones.
+    async fn offer_open(
+        self: &Arc<Self>,
+        open: &Open,
+        start: Timestamp,
+        pacer: &Pacer,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let slots = open.in_flight_max.map(|most| {
+            let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+            Arc::new(Semaphore::new(most))
+        });
+        for offset in Schedule::new(open, self.plan.ramp, self.plan.seed) {
+            let due = start + offset;
+            let end = self.plan.stop.duration.map(|duration| start + duration);
+            let wake = end.map_or(due, |end| end.min(due));
+            let waking = pacer.until(wake);
+            if self.control.stop.run_until_cancelled(waking).await.is_none() {
+                break;
+            }
+            self.tower.intake.admit().await;
+            let Some(index) = self.claim(due) else { break };
+            let (run, slots) = (Arc::clone(self), slots.clone());
+            let slot = Slot { user: index, turn: 0, planned: due, warmup: false };
+            tasks.spawn(async move {
+                let _permit = match &slots {
+                    Some(slots) => slots.acquire().await.ok(),
+                    None => None,
+                };
+                run.perform(index, slot).await;
+            });
+            while let Some(joined) = tasks.try_join_next() {
+                pass_on_panic(joined);
+            }
+        }
+    }
+
+    /// The index of the request due at `planned`, or `None` where the run is over.
+    fn claim(&self, planned: Timestamp) -> Option<u64> {
+        if self.is_over() {
+            return None;
+        }
+        if let (Some(duration), Some(start)) =
+            (self.plan.stop.duration, self.tower.live.window_start())
+            && planned >= start + duration
+        {
+            self.note_cause(StopCause::Duration);
+            return None;
+        }
+        let index = self.claimed.fetch_add(1, Relaxed);
+        if self.plan.stop.requests.is_some_and(|requests| index >= requests) {
+            self.claimed.fetch_sub(1, Relaxed);
+            self.note_cause(StopCause::Requests);
+            return None;
+        }
+        Some(index)
+    }
+
+    fn is_over(&self) -> bool {
+        if self.control.stop.is_cancelled() {
+            self.note_cause(StopCause::Interrupted);
+        }
+        let failed = self.tower.live.failed();
+        if self.plan.stop.failures.is_some_and(|limit| failed >= limit) {
+            self.note_cause(StopCause::Failures);
+        }
+        self.ended.get().is_some()
+    }
+
+    fn note_cause(&self, cause: StopCause) {
+        self.ended.get_or_init(|| (cause, self.clock.now()));
+    }
+
+    /// Sends one request and waits for its end; returns when that was.
+    async fn perform(&self, index: u64, slot: Slot) -> Timestamp {
+        let draft = self.workload.draft(if slot.warmup { WARMUP_DRAFTS + index } else { index });
+        let template = &self.plan.template;
+        let request = Request {
+            id: RequestId {
+                run: self.plan.run,
+                index: if slot.warmup { index } else { self.plan.warmup + index },
+            },
+            model: Arc::clone(&template.model),
+            prompt: draft.prompt,
+            max_tokens: template.max_tokens.or(draft.max_tokens),
+            ignore_eos: template.ignore_eos,
+            stream: template.stream,
+            sampling: template.sampling.clone(),
+            stop: Arc::clone(&template.stop),
+        };
+        let mut flight = Flight::begin(&self.tower, &request, slot, self.clock.now());
+        let result = self.model.send(&request, &mut flight).await;
+        flight.land(result, &request.prompt, draft.input_tokens)
+    }
+
+    fn report(&self, start: Timestamp) -> Report {
+        let now = self.clock.now();
+        let (cause, at) = self.ended.get().copied().unwrap_or((StopCause::Requests, now));
+        let window_end = match (cause, self.plan.stop.duration) {
+            (StopCause::Requests, _) => now,
+            (StopCause::Duration, Some(duration)) => start + duration,
+            _ => at,
+        };
+        Report {
+            window_start: start,
+            window_end,
+            requests: self.claimed.load(Relaxed),
+            cause,
+            held_back: self.tower.intake.held_back(),
+        }
+    }
+}
+
+/// The task's result; a panic in it goes on here. `None` where it was cancelled.
+fn pass_on_panic<T>(joined: Result<T, JoinError>) -> Option<T> {
+    match joined {
+        Ok(value) => Some(value),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! What a run asks of a model: the prompt of each request, by its place in the run.
+//!
+//! A [`Workload`] gives the same prompt for the same seed and index on every machine, whichever user
+//! asks first, and costs little enough to be asked between two requests. Where the prompts come from
+//! is one of three sources; read the modules in this order.
+
+pub mod scenario;
+mod document;
+mod grammar;
+mod permutation;
+pub mod dataset;
+pub mod synthetic;
+pub mod length;
+
+use std::sync::Arc;
+
+use domain::{Prompt, Seed, Tokenizer};
+
+pub use dataset::{Dataset, DatasetError};
+pub use length::{LengthDistribution, LengthError};
+pub use scenario::{Scenario, ScenarioError};
+pub use synthetic::{Synthetic, SyntheticError};
+
+use permutation::Permutation;
+
+/// The prompts of a run, in order.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    name: Arc<str>,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Scenario { scenario: Scenario, prompts: scenario::Prompts },
+    Synthetic(synthetic::Pool),
+    Dataset { dataset: Dataset, shuffle: Option<Seed> },
+}
+
+/// What one request of a workload asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What the model is given.
+    pub prompt: Prompt,
+    /// The longest answer the workload asks for, in tokens; `None` leaves it to others.
+    pub max_tokens: Option<u64>,
+    /// Which of the workload's prompts this is: two drafts with the same item have the same prompt.
+    pub item: u64,
+    /// How many tokens the prompt has under the workload's tokenizer, where it was made to measure;
+    /// a chat template's own tokens come on top.
+    pub input_tokens: Option<u64>,
+}
+
+impl Workload {
+    /// The prompts of a named scenario. Runs whose prompts a server must not know from each other
+    /// need different seeds.
+    #[must_use]
+    pub fn scenario(scenario: Scenario, seed: Seed) -> Self {
+        let prompts = scenario::Prompts::new(scenario, seed.child(scenario.name()));
+        Self { name: scenario.to_string().into(), source: Source::Scenario { scenario, prompts } }
+    }
+
+    /// Prompts of exact lengths under `tokenizer`, made here for the first `prompts` requests or as
+    /// many as 16 MiB hold; the time this takes is that of encoding them. Later requests get the
+    /// same texts under another beginning of the same length.
+    ///
+    /// # Errors
+    /// Where no text of a length drawn could be made.
+    pub fn synthetic(
+        synthetic: &Synthetic,
+        tokenizer: &dyn Tokenizer,
+        seed: Seed,
+        prompts: u64,
+    ) -> Result<Self, SyntheticError> {
+        let pool =
+            synthetic::Pool::prepare(synthetic, tokenizer, seed.child("synthetic"), prompts)?;
+        Ok(Self { name: "synthetic".into(), source: Source::Synthetic(pool) })
+    }
+
+    /// The prompts of a dataset, in the file's order or in one that `shuffle` draws anew for each
+    /// round through the file.
+    #[must_use]
+    pub fn dataset(dataset: Dataset, shuffle: Option<Seed>) -> Self {
+        let shuffle = shuffle.map(|seed| seed.child("dataset"));
+        Self { name: dataset.name().clone(), source: Source::Dataset { dataset, shuffle } }
+    }
+
+    /// What records call the workload.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What the request planned as number `index`, from zero, asks.
+    #[must_use]
+    pub fn draft(&self, index: u64) -> Draft {
+        match &self.source {
+            Source::Scenario { scenario, prompts } => {
+                let (item, text) = prompts.at(index % prompts.variety());
+                Draft {
+                    prompt: Prompt::Text(text.into()),
+                    max_tokens: Some(scenario.max_tokens()),
+                    item,
+                    input_tokens: None,
+                }
+            }
+            Source::Synthetic(pool) => {
+                let (text, item, input_tokens) = pool.at(index);
+                let max_tokens = pool.max_tokens(index);
+                Draft { prompt: Prompt::Text(text), max_tokens, item, input_tokens }
+            }
+            Source::Dataset { dataset, shuffle } => {
+                let (round, place) = (index / dataset.len(), index % dataset.len());
+                let item = shuffle.map_or(place, |seed| {
+                    Permutation::new(dataset.len(), seed.nth(round)).item(place)
+                });
+                let record = dataset.item(item);
+                Draft {
+                    prompt: record.prompt.clone(),
+                    max_tokens: record.max_tokens,
+                    item,
+                    input_tokens: None,
+                }
+            }
+        }
+    }
+
+    /// How many of the first `requests` requests repeat an earlier one's prompt, which a server's
+    /// cache may answer for less.
+    #[must_use]
+    pub fn repeats(&self, requests: u64) -> u64 {
+        match &self.source {
+            Source::Scenario { prompts, .. } => requests.saturating_sub(prompts.variety()),
+            Source::Synthetic(pool) => pool.repeats(requests),
+            Source::Dataset { dataset, .. } => requests.saturating_sub(dataset.len()),
+        }
+    }
+}
