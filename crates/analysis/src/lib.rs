@@ -1,1 +1,46 @@
-//! TBD
+//! What the records of a run amount to: every figure, its uncertainty, and whether to believe it.
+//!
+//! Pure: no I/O, no clock. Everything is computed from [`domain::Exchange`]s and numbers handed in,
+//! and everything random is drawn from a [`domain::Seed`], so the same records always give the same
+//! figures. Times inside are integer nanoseconds; latency figures come out in milliseconds.
+//!
+//! The first half are instruments that know nothing of models: [`percentile`] and [`histogram`]
+//! summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
+//! settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity curve,
+//! [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
+//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out, and
+//! [`doubt`] judges it. Read the modules in this order.
+
+pub mod percentile;
+
+pub mod histogram;
+
+pub mod interval;
+
+pub mod steady;
+
+pub mod arrivals;
+
+pub mod usl;
+
+pub mod compare;
+
+pub mod metrics;
+
+pub mod doubt;
+
+pub mod summary;
+
+mod timeline;
+
+pub mod run;
+
+pub use arrivals::{Delivery, DeliveryVerdict, Rates};
+pub use doubt::{Doubt, Verdict};
+pub use histogram::Recorder;
+pub use interval::{Interval, Proportion};
+pub use metrics::{Convention, Figures, Origin, Slo};
+pub use percentile::{Percentile, Quantile, Summary};
+pub use run::{ArrivalClock, RunAccumulator, RunSpec};
+pub use steady::Steady;
+pub use summary::RunSummary;

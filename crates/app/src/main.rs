@@ -1,2 +1,47 @@
-//! TBD
-fn main() {}
+//! `prony`: one program that puts large language models under load and measures them truthfully.
+//!
+//! This crate is the only one that reads the command line, configuration files and the
+//! environment. It checks them, wires the other crates together, and turns what comes back into
+//! output and an exit code.
+
+mod bench;
+mod cli;
+mod config;
+mod engine_source;
+mod failure;
+mod limit;
+mod machine;
+mod output;
+mod serve_engine;
+mod serve_sim;
+mod signal;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Exit, UserError};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    let result = match cli.command {
+        Command::Bench(settings) => bench::main(*settings),
+        Command::Engine(settings) => serve_engine::main(&settings),
+        Command::Sim(settings) => serve_sim::main(&settings),
+        Command::Completions { shell } => output::completions(shell, &mut Cli::command()),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::talk(&error);
+            error.exit.into()
+        }
+    }
+}
+
+type Outcome = Result<Exit, UserError>;

@@ -108,6 +108,12 @@ impl WallAnchor {
         Self { at, unix_nanos }
     }
 
+    /// The moment the anchor was taken.
+    #[must_use]
+    pub const fn moment(&self) -> Timestamp {
+        self.at
+    }
+
     /// The wall-clock time of `moment`, in nanoseconds since 1970.
     #[must_use]
     pub const fn unix_nanos(&self, moment: Timestamp) -> u64 {

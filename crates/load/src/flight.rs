@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use dialect::AnswerText;
 use domain::{
-    Arrival, Chunks, Clock, Completion, CountSource, Exchange, Failure, FailureKind, Outcome, Payload,
-    Progress, Prompt, Request, Sink, Timeline, Timestamp, Tokenizer, Tokens, Usage, Vantage,
+    Arrival, Chunks, Clock, Completion, CountSource, Exchange, Failure, FailureKind, Outcome,
+    Payload, Progress, Prompt, Request, Sink, Timeline, Timestamp, Tokenizer, Tokens, Usage,
+    Vantage,
 };
 
 use crate::intake::Intake;

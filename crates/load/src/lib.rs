@@ -8,9 +8,9 @@ pub mod plan;
 pub mod schedule;
 pub mod workload;
 pub mod pacer;
-pub mod intake;
-pub mod flight;
 pub mod runner;
+pub mod flight;
+pub mod intake;
 
 pub use intake::Intake;
 pub use plan::{Arrivals, Closed, Load, Open, Plan, PlanError, Stop, Template};

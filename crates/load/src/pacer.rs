@@ -47,7 +47,7 @@ impl Pacer {
         }
         #[cfg(not(target_os = "linux"))]
         {
-            let Timer::Kernel | Timer::Runtime = timer;
+            let (Timer::Kernel | Timer::Runtime) = timer;
             Ok(Self { clock })
         }
     }
@@ -82,7 +82,12 @@ mod kernel {
 
     pub(super) fn open() -> io::Result<AsyncFd<OwnedFd>> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        #[expect(unsafe_code, reason = "the runtime asks for a promise about the descriptor")]
+        // SAFETY: an `OwnedFd` is open and the same for as long as it lives, and the `AsyncFd` owns
+        // it until it is dropped itself.
+        let timer = unsafe { AsyncFd::register(timer) };
+        Ok(timer?)
     }
 
     pub(super) async fn until(fd: &AsyncFd<OwnedFd>, moment: Timestamp) -> io::Result<()> {
@@ -95,9 +100,8 @@ mod kernel {
         timerfd_settime(fd, TimerfdTimerFlags::ABSTIME, &Itimerspec { it_interval, it_value })?;
         loop {
             let mut ready = fd.readable().await?;
-            let read = ready.try_io(|fd| {
-                rustix::io::read(fd, &mut [0_u8; 8]).map_err(io::Error::from)
-            });
+            let read =
+                ready.try_io(|fd| rustix::io::read(fd, &mut [0_u8; 8]).map_err(io::Error::from));
             if let Ok(read) = read {
                 return read.map(drop);
             }

@@ -219,7 +219,8 @@ mod tests {
         let closed = |users, each| {
             Load::Closed(Closed { users, think: Duration::ZERO, requests_per_user: each })
         };
-        let open = |rate_per_s, arrivals| Load::Open(Open { rate_per_s, arrivals, in_flight_max: None });
+        let open =
+            |rate_per_s, arrivals| Load::Open(Open { rate_per_s, arrivals, in_flight_max: None });
         let ten = Stop { requests: Some(10), ..Stop::default() };
         for (load, stop, problem) in [
             (closed(0, None), ten, "no users"),

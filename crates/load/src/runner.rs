@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{
-    Clock, Exchange, Failure, Model, Request, RequestId, Timestamp, Tokenizer,
-};
+use domain::{Clock, Exchange, Failure, Model, Request, RequestId, Timestamp, Tokenizer};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -29,9 +27,6 @@ const PREPARE_AT_ONCE: u64 = 128;
 const PREPARE_OPEN_MAX: u64 = 512;
 /// How many warm-up requests are in flight at a time at most.
 const WARMUP_AT_ONCE: u64 = 64;
-/// Where the workload's drafts for warm-up requests begin, away from the measured ones.
-const WARMUP_DRAFTS: u64 = 1 << 40;
-
 /// How a run is stopped from outside.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
@@ -348,9 +343,10 @@ impl Run {
     /// One user: asks, waits for the answer, thinks, asks again.
     async fn user(&self, closed: &Closed, user: u64, joined: Timestamp) {
         let mut planned = joined;
-        for turn in 0..closed.requests_per_user.map_or(u32::MAX, |each| {
-            u32::try_from(each).unwrap_or(u32::MAX)
-        }) {
+        for turn in 0..closed
+            .requests_per_user
+            .map_or(u32::MAX, |each| u32::try_from(each).unwrap_or(u32::MAX))
+        {
             self.tower.intake.admit().await;
             let Some(index) = self.claim(planned) else { break };
             let slot = Slot { user, turn, planned, warmup: false };
@@ -440,7 +436,11 @@ impl Run {
 
     /// Sends one request and waits for its end; returns when that was.
     async fn perform(&self, index: u64, slot: Slot) -> Timestamp {
-        let draft = self.workload.draft(if slot.warmup { WARMUP_DRAFTS + index } else { index });
+        let draft = if slot.warmup {
+            self.workload.warmup_draft(index)
+        } else {
+            self.workload.draft(index)
+        };
         let template = &self.plan.template;
         let request = Request {
             id: RequestId {

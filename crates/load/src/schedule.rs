@@ -97,8 +97,8 @@ mod tests {
         assert_eq!(first(schedule(gamma, 10.0, Duration::from_secs(2), 42), 4), GOLDEN_GAMMA);
     }
 
-    const GOLDEN_POISSON: [u128; 4] = [0; 4];
-    const GOLDEN_GAMMA: [u128; 4] = [0; 4];
+    const GOLDEN_POISSON: [u128; 4] = [1_279_959, 335_705_060, 582_056_336, 673_636_881];
+    const GOLDEN_GAMMA: [u128; 4] = [2_091_240_087, 2_120_416_743, 2_130_509_405, 2_296_281_631];
 
     #[test]
     fn gaps_scatter_as_asked() {

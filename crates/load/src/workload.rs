@@ -1,16 +1,20 @@
 //! What a run asks of a model: the prompt of each request, by its place in the run.
 //!
 //! A [`Workload`] gives the same prompt for the same seed and index on every machine, whichever user
-//! asks first, and costs little enough to be asked between two requests. Where the prompts come from
-//! is one of three sources; read the modules in this order.
+//! asks first, and costs little enough to be asked between two requests. Its prompts come from one of
+//! three sources: a named [`scenario`], whose texts `document` and `grammar` compose from the phrase
+//! books in `prompts/`; [`synthetic`] text of exact lengths, drawn from a [`length`] distribution; or
+//! a [`dataset`] of the user's own. `permutation` gives each source its order.
 
-pub mod scenario;
+pub mod dataset;
 mod document;
 mod grammar;
-mod permutation;
-pub mod dataset;
-pub mod synthetic;
 pub mod length;
+mod permutation;
+pub mod scenario;
+pub mod synthetic;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -87,8 +91,8 @@ impl Workload {
 
     /// What records call the workload.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
+    pub fn name(&self) -> Arc<str> {
+        self.name.clone()
     }
 
     /// What the request planned as number `index`, from zero, asks.
@@ -125,8 +129,20 @@ impl Workload {
         }
     }
 
+    /// What warm-up request number `index`, from zero, asks: prompts from the far end, so that the
+    /// measured requests meet none of them again before the workload begins to repeat itself.
+    #[must_use]
+    pub fn warmup_draft(&self, index: u64) -> Draft {
+        let horizon = match &self.source {
+            Source::Scenario { prompts, .. } => prompts.variety(),
+            Source::Synthetic(pool) => pool.variety(),
+            Source::Dataset { dataset, .. } => dataset.len(),
+        };
+        self.draft(horizon - 1 - index % horizon)
+    }
+
     /// How many of the first `requests` requests repeat an earlier one's prompt, which a server's
-    /// cache may answer for less.
+    /// cache may answer for less. Warm-up requests count like the others.
     #[must_use]
     pub fn repeats(&self, requests: u64) -> u64 {
         match &self.source {

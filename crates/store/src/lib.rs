@@ -1,1 +1,22 @@
-//! TBD
+//! Prony's record formats: one line, one row or one Parquet record a request, written as a run goes
+//! on, and read back.
+//!
+//! No other crate knows these formats. [`mod@column`] lists what a record holds, once for all of them;
+//! [`jsonl`] (every field, read back losslessly by [`stored`]), [`csv`] and [`parquet`] write it
+//! into memory or any writer; [`recorder`] keeps the files of one run in a folder. Read the modules
+//! in this order.
+
+pub mod column;
+pub mod jsonl;
+
+mod number;
+
+pub mod csv;
+pub mod parquet;
+pub mod recorder;
+pub mod stored;
+
+pub use column::{Record, RunLabel};
+pub use parquet::ParquetWriter;
+pub use recorder::{Existing, Format, Recorder, StoreError};
+pub use stored::{ReadError, StoredRequest, read_jsonl};

@@ -1,1 +1,28 @@
-//! TBD
+//! What Prony's tests share: clocks that stand still, a model that plays a script, a sink that
+//! keeps what it is told, a strict fake provider on a real socket, and the way to data and models
+//! outside the repository.
+//!
+//! Only ever a dev-dependency, so what would be an error elsewhere is a panic here. Read the
+//! modules in this order.
+
+pub mod clock;
+pub mod model;
+pub mod sink;
+
+pub mod reply;
+pub mod server;
+
+mod http1;
+mod http2;
+mod tls;
+
+pub mod asset;
+pub mod transcript;
+
+pub use asset::{llama_library, local_model, shared_data};
+pub use clock::{ManualClock, VirtualClock};
+pub use model::{Asked, Script, ScriptedModel};
+pub use reply::{Ending, Framing, Gate, Piece, Reply};
+pub use server::{FakeServer, FakeServerBuilder, Received};
+pub use sink::{CollectingSink, OwnedPayload, Step};
+pub use transcript::{Transcript, redact};

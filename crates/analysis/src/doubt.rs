@@ -1,0 +1,368 @@
+//! Whether a run's figures can be believed, and what to do where they cannot.
+
+use domain::FailureKind;
+
+use crate::arrivals::Rates;
+use crate::summary::Settled;
+use crate::{DeliveryVerdict, Proportion, Quantile, RunSummary, Summary};
+
+/// The least schedule lag that is too much, p99: below it, timers and scheduling are at work.
+pub const SCHEDULE_LAG_BUDGET_MS: f64 = 5.0;
+
+/// The share of the median TTFT that schedule lag may reach, p99, where that is more.
+pub const SCHEDULE_LAG_BUDGET_SHARE: f64 = 0.05;
+
+/// The read lag that is too much, p99. Kernel stamps keep it out of the figures, so only a client
+/// too busy to read for that long is in doubt: its requests suffer too.
+pub const READ_LAG_BUDGET_MS: f64 = 50.0;
+
+/// The error rate above which figures describe the survivors only.
+pub const ERROR_RATE_MAX: f64 = 0.01;
+
+/// The share of requests with estimated token counts above which token figures are in doubt.
+pub const ESTIMATED_MAX: f64 = 0.01;
+
+/// The share of chunks without a kernel stamp above which stamps count as unavailable.
+pub const UNSTAMPED_MAX: f64 = 0.5;
+
+/// The highest percentile a run is expected to support. Higher ones carry a warning of their own.
+pub const HEADLINE: Quantile = Quantile::P99;
+
+/// The shortest window, in seconds, in which a steady state is looked for.
+pub const STEADY_WINDOW_MIN_S: f64 = 10.0;
+
+/// The fewest successful requests among which a steady state is looked for.
+pub const STEADY_REQUESTS_MIN: u64 = 100;
+
+/// A reason not to take a run's figures at face value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Doubt {
+    /// No request succeeded.
+    AllFailed {
+        /// How many were sent.
+        attempted: u64,
+        /// The commonest kind of failure.
+        kind: FailureKind,
+    },
+    /// Many requests failed.
+    Errors {
+        /// Failed requests, of all.
+        rate: Proportion,
+    },
+    /// The client sent requests late.
+    ScheduleLag {
+        /// Their lag, p99.
+        p99_ms: f64,
+        /// What it may be.
+        budget_ms: f64,
+    },
+    /// The client read answers late.
+    ReadLag {
+        /// The lag, p99.
+        p99_ms: f64,
+        /// What it may be.
+        budget_ms: f64,
+    },
+    /// The load was not the planned one.
+    LoadOffPlan {
+        /// The part of the plan affected.
+        effect: f64,
+        /// How fast requests were due and started.
+        rates: Option<Rates>,
+    },
+    /// There are too few answers for a percentile people will read.
+    TooFewSamples {
+        /// The lowest percentile that lacks support.
+        percentile: Quantile,
+        /// How many answers there are.
+        n: u64,
+    },
+    /// The run had no steady part.
+    NoSteadyState {
+        /// Whether throughput had none.
+        throughput: bool,
+        /// Whether latency had none.
+        latency: bool,
+    },
+    /// Token counts are estimates.
+    TokenCountsEstimated {
+        /// Requests whose input or output was estimated, of all successful.
+        estimated: Proportion,
+    },
+    /// Chunks were timed when they were read, not when they arrived.
+    ArrivalsFromReads {
+        /// Chunks without a kernel stamp, of all.
+        unstamped: Proportion,
+    },
+    /// Prompts were sent more than once.
+    PromptsRepeated {
+        /// Requests sent, warm-up included.
+        sent: u64,
+        /// Different prompts among them, at most.
+        distinct: u64,
+    },
+    /// The wall clock stepped.
+    ClockStep {
+        /// By how much.
+        nanos: i64,
+    },
+}
+
+impl Doubt {
+    /// The word used in records.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::AllFailed { .. } => "all_failed",
+            Self::Errors { .. } => "errors",
+            Self::ScheduleLag { .. } => "schedule_lag",
+            Self::ReadLag { .. } => "read_lag",
+            Self::LoadOffPlan { .. } => "load_off_plan",
+            Self::TooFewSamples { .. } => "too_few_samples",
+            Self::NoSteadyState { .. } => "no_steady_state",
+            Self::TokenCountsEstimated { .. } => "token_counts_estimated",
+            Self::ArrivalsFromReads { .. } => "arrivals_from_reads",
+            Self::PromptsRepeated { .. } => "prompts_repeated",
+            Self::ClockStep { .. } => "clock_step",
+        }
+    }
+
+    /// What is wrong, in one line with its numbers.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::AllFailed { attempted, kind } => {
+                format!("all {attempted} requests failed, most of them: {kind}")
+            }
+            Self::Errors { rate } => format!(
+                "{} of {} requests failed ({}); the figures describe the others",
+                rate.hits,
+                rate.total,
+                percent(rate.share())
+            ),
+            Self::ScheduleLag { p99_ms, budget_ms } => format!(
+                "requests were sent late: p99 {p99_ms:.1} ms after they were due, \
+                 budget {budget_ms:.1} ms"
+            ),
+            Self::ReadLag { p99_ms, budget_ms } => format!(
+                "the client fell behind reading answers: p99 {p99_ms:.1} ms, \
+                 budget {budget_ms:.1} ms"
+            ),
+            Self::LoadOffPlan { effect, rates } => {
+                let rates = rates.map_or(String::new(), |rates| {
+                    format!(": {:.2} requests/s due, {:.2} started", rates.planned, rates.achieved)
+                });
+                format!(
+                    "the load was not the planned one for {} of requests{rates}",
+                    percent(*effect)
+                )
+            }
+            Self::TooFewSamples { percentile, n } => format!(
+                "{n} answers are too few for {}, which takes {}",
+                percentile.label(),
+                percentile.required()
+            ),
+            Self::NoSteadyState { throughput, latency } => {
+                let what = match (throughput, latency) {
+                    (true, false) => "throughput",
+                    (false, true) => "latency",
+                    (true, true) | (false, false) => "throughput and latency",
+                };
+                format!("{what} never became steady")
+            }
+            Self::TokenCountsEstimated { estimated } => {
+                format!("token counts of {} of requests are estimates", percent(estimated.share()))
+            }
+            Self::ArrivalsFromReads { unstamped } => format!(
+                "{} of chunks were timed when read, not when they arrived: \
+                 the client's own delay is in the figures",
+                percent(unstamped.share())
+            ),
+            Self::PromptsRepeated { sent, distinct } => format!(
+                "{sent} requests share {distinct} prompts: a server's cache may have answered"
+            ),
+            Self::ClockStep { nanos } => {
+                format!("the wall clock stepped by {:.1} ms during the run", *nanos as f64 / 1e6)
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::AllFailed { .. } => {
+                "check the address, the key and the model's name; the error samples say what the \
+                 server answered"
+            }
+            Self::Errors { .. } => {
+                "look at the errors by kind; lower the load if the server is overloaded or limits \
+                 the rate"
+            }
+            Self::ScheduleLag { .. } => {
+                "give the client more CPU, lower the load, raise a concurrency limit that holds \
+                 requests back, or spread the load over more machines"
+            }
+            Self::ReadLag { .. } => {
+                "give the client more CPU, keep the server off its cores, or spread the load over \
+                 more machines"
+            }
+            Self::LoadOffPlan { .. } => {
+                "raise the concurrency limit or lower the rate to what is reached; if schedule lag \
+                 is high too, give the client more CPU"
+            }
+            Self::TooFewSamples { .. } => {
+                "send more requests or run longer, or read a lower percentile"
+            }
+            Self::NoSteadyState { .. } => {
+                "run longer or warm up longer, with many more requests than users; if latency keeps \
+                 growing, the load is above what the server can carry: lower it"
+            }
+            Self::TokenCountsEstimated { .. } => {
+                "have the server report usage, or name the model's tokenizer"
+            }
+            Self::ArrivalsFromReads { .. } => {
+                "run the client on Linux with kernel receive stamps; else give it a core of its own \
+                 and read small differences with care"
+            }
+            Self::PromptsRepeated { .. } => {
+                "use more prompts or synthetic ones, or switch the server's prompt cache off"
+            }
+            Self::ClockStep { .. } => {
+                "let the clock synchronize before the run; latencies stand, wall-clock times and \
+                 kernel stamps from around the step do not"
+            }
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+/// Whether a run's figures can be taken at face value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// They can.
+    Valid,
+    /// They cannot, for these reasons, gravest first.
+    Doubtful(Vec<Doubt>),
+}
+
+impl Verdict {
+    /// Whether there is no doubt.
+    #[must_use]
+    pub const fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid)
+    }
+
+    /// The doubts, none where the run is valid.
+    #[must_use]
+    pub fn doubts(&self) -> &[Doubt] {
+        match self {
+            Self::Valid => &[],
+            Self::Doubtful(doubts) => doubts,
+        }
+    }
+}
+
+/// What schedule lag may be, p99: [`SCHEDULE_LAG_BUDGET_MS`], or [`SCHEDULE_LAG_BUDGET_SHARE`] of
+/// the median TTFT (E2E latency where there is none) if that is more.
+#[must_use]
+pub fn schedule_lag_budget_ms(ttft: Option<&Summary>, e2e: Option<&Summary>) -> f64 {
+    let median = ttft.or(e2e).map_or(0.0, Summary::median);
+    f64::max(SCHEDULE_LAG_BUDGET_MS, SCHEDULE_LAG_BUDGET_SHARE * median)
+}
+
+/// Judges a run by its own summary.
+pub(crate) fn judge(run: &RunSummary) -> Verdict {
+    let doubts: Vec<Doubt> = [
+        failures(run),
+        schedule_lag(run),
+        load_off_plan(run),
+        read_lag(run),
+        arrivals_from_reads(run),
+        no_steady_state(run),
+        too_few_samples(run),
+        token_counts_estimated(run),
+        prompts_repeated(run),
+        run.clock_step_nanos.filter(|nanos| *nanos != 0).map(|nanos| Doubt::ClockStep { nanos }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if doubts.is_empty() { Verdict::Valid } else { Verdict::Doubtful(doubts) }
+}
+
+fn failures(run: &RunSummary) -> Option<Doubt> {
+    let commonest = run.errors.iter().max_by_key(|errors| errors.count)?;
+    if run.completed == 0 {
+        return Some(Doubt::AllFailed { attempted: run.attempted(), kind: commonest.kind });
+    }
+    let rate = run.error_rate();
+    (rate.share() > ERROR_RATE_MAX).then_some(Doubt::Errors { rate })
+}
+
+fn schedule_lag(run: &RunSummary) -> Option<Doubt> {
+    let p99_ms = run.schedule_lag.as_ref()?.value(Quantile::P99);
+    let budget_ms = schedule_lag_budget_ms(run.ttft.as_ref(), run.e2e.as_ref());
+    (p99_ms > budget_ms).then_some(Doubt::ScheduleLag { p99_ms, budget_ms })
+}
+
+fn load_off_plan(run: &RunSummary) -> Option<Doubt> {
+    let delivery = run.delivery?;
+    match delivery.verdict {
+        DeliveryVerdict::OnPlan => None,
+        DeliveryVerdict::OffPlan { effect } => {
+            Some(Doubt::LoadOffPlan { effect, rates: delivery.rates })
+        }
+    }
+}
+
+fn read_lag(run: &RunSummary) -> Option<Doubt> {
+    let p99_ms = run.read_lag.as_ref()?.value(Quantile::P99);
+    let budget_ms = READ_LAG_BUDGET_MS;
+    (p99_ms > budget_ms).then_some(Doubt::ReadLag { p99_ms, budget_ms })
+}
+
+fn arrivals_from_reads(run: &RunSummary) -> Option<Doubt> {
+    let unstamped = run.unstamped?;
+    (unstamped.share() > UNSTAMPED_MAX).then_some(Doubt::ArrivalsFromReads { unstamped })
+}
+
+fn no_steady_state(run: &RunSummary) -> Option<Doubt> {
+    if run.window.duration().as_secs_f64() < STEADY_WINDOW_MIN_S
+        || run.completed < STEADY_REQUESTS_MIN
+    {
+        return None;
+    }
+    let throughput = run.steady.throughput == Settled::Never;
+    let latency = run.steady.latency == Settled::Never;
+    (throughput || latency).then_some(Doubt::NoSteadyState { throughput, latency })
+}
+
+fn too_few_samples(run: &RunSummary) -> Option<Doubt> {
+    let n = run.completed;
+    // A run without a single answer has graver doubts; one without a request has only this.
+    if n == 0 && run.failed > 0 {
+        return None;
+    }
+    Quantile::ALL
+        .into_iter()
+        .find(|quantile| *quantile <= HEADLINE && n < quantile.required())
+        .map(|percentile| Doubt::TooFewSamples { percentile, n })
+}
+
+fn token_counts_estimated(run: &RunSummary) -> Option<Doubt> {
+    let (input, output) =
+        (run.tokens.input_sources.estimated(), run.tokens.output_sources.estimated());
+    let estimated = if input.hits > output.hits { input } else { output };
+    (estimated.share() > ESTIMATED_MAX).then_some(Doubt::TokenCountsEstimated { estimated })
+}
+
+fn prompts_repeated(run: &RunSummary) -> Option<Doubt> {
+    let distinct = run.distinct_prompts?;
+    let sent = run.attempted() + run.outside + run.warmup;
+    (sent > distinct).then_some(Doubt::PromptsRepeated { sent, distinct })
+}

@@ -1,0 +1,219 @@
+//! What a run amounts to.
+
+use std::time::Duration;
+
+use domain::{CountSource, FailureKind, Timestamp, Tokens};
+
+use crate::{Convention, Delivery, Origin, Proportion, Summary, Verdict, doubt};
+
+/// The measured stretch of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its beginning.
+    pub start: Timestamp,
+    /// Its end.
+    pub end: Timestamp,
+}
+
+impl Window {
+    /// How long it is.
+    #[must_use]
+    pub const fn duration(&self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    /// `count` a second of the window; 0 where the window is empty.
+    #[must_use]
+    pub fn rate(&self, count: f64) -> f64 {
+        let seconds = self.duration().as_secs_f64();
+        if seconds > 0.0 { count / seconds } else { 0.0 }
+    }
+}
+
+/// The failures of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorCount {
+    /// The kind.
+    pub kind: FailureKind,
+    /// How many requests failed so.
+    pub count: u64,
+    /// Up to three different messages.
+    pub samples: Vec<String>,
+}
+
+/// How many requests had their tokens counted by whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// By the server.
+    pub server: u64,
+    /// By the model's tokenizer.
+    pub tokenizer: u64,
+    /// By an estimate.
+    pub estimate: u64,
+}
+
+impl Sources {
+    pub(crate) const fn count(&mut self, source: CountSource) {
+        match source {
+            CountSource::Server => self.server += 1,
+            CountSource::Tokenizer => self.tokenizer += 1,
+            CountSource::Estimate => self.estimate += 1,
+        }
+    }
+
+    /// Those estimated, of all.
+    #[must_use]
+    pub const fn estimated(&self) -> Proportion {
+        Proportion { hits: self.estimate, total: self.server + self.tokenizer + self.estimate }
+    }
+}
+
+/// The tokens of the requests that succeeded, wherever in time they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenTotals {
+    /// Prompt tokens, cached ones included.
+    pub input: Tokens,
+    /// Generated tokens, reasoning included.
+    pub output: Tokens,
+    /// Of `input`, those read from the provider's cache.
+    pub cache_read: Tokens,
+    /// Of `input`, those written to the provider's cache.
+    pub cache_write: Tokens,
+    /// Of `output`, those reported as reasoning.
+    pub reasoning: Tokens,
+    /// Who counted the input.
+    pub input_sources: Sources,
+    /// Who counted the output.
+    pub output_sources: Sources,
+}
+
+/// How much of the work was done well enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goodput {
+    /// Of all measured requests, failed ones included, those that kept every limit.
+    pub met: Proportion,
+    /// Those that kept every limit and finished inside the window, a second.
+    pub per_second: f64,
+}
+
+/// The connections that measured requests had to open.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Connections {
+    /// How many.
+    pub opened: u64,
+    /// What one cost on average: resolving, TCP and TLS handshakes. `None` where none was opened.
+    pub mean_ms: Option<f64>,
+}
+
+/// When a figure settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// This long after the window began.
+    After(Duration),
+    /// Never: it was still changing past its middle.
+    Never,
+    /// There is too little of it to tell.
+    TooShort,
+}
+
+/// When a run became steady, by MSER-5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SteadyState {
+    /// Output tokens in each tenth of a second.
+    pub throughput: Settled,
+    /// TTFT (E2E latency where there is none), in order of planned time.
+    pub latency: Settled,
+}
+
+/// Everything a run amounts to.
+///
+/// **Measured** requests are those planned inside the window and not sent to warm up, followed to
+/// their end however late. Latency figures are over those of them that succeeded; each summary's
+/// `n` says how many had the figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// Whose definitions the figures follow.
+    pub convention: Convention,
+    /// Where latencies count from.
+    pub origin: Origin,
+    /// The measured window; in a peer's convention the time until the last answer's end.
+    pub window: Window,
+    /// Measured requests that succeeded.
+    pub completed: u64,
+    /// Measured requests that failed.
+    pub failed: u64,
+    /// Requests sent to warm up, in no figure.
+    pub warmup: u64,
+    /// Other requests planned outside the window (a ramp's, for one): in the throughput of the time
+    /// in which they finished, in no other figure.
+    pub outside: u64,
+    /// Failures by kind, in the order of [`FailureKind::ALL`], those that occurred.
+    pub errors: Vec<ErrorCount>,
+
+    /// Time to the first token, ms.
+    pub ttft: Option<Summary>,
+    /// End-to-end latency, ms.
+    pub e2e: Option<Summary>,
+    /// Time per output token, ms.
+    pub tpot: Option<Summary>,
+    /// Inter-token latency, ms: pooled over requests (a value a request for AIPerf and GuideLLM).
+    pub itl: Option<Summary>,
+    /// Speed one user sees, 1 / TPOT, tokens a second.
+    pub user_speed: Option<Summary>,
+    /// Started − planned, ms, failed requests included: the client's own fault.
+    pub schedule_lag: Option<Summary>,
+    /// Read − arrival of each chunk, ms; `None` where most arrivals are the reads themselves.
+    pub read_lag: Option<Summary>,
+
+    /// Requests that succeeded inside the window, a second.
+    pub request_throughput: f64,
+    /// Output tokens whose chunk came inside the window, a second. A request's tokens are spread
+    /// evenly over its chunks; without chunks they come with its end.
+    pub output_throughput: f64,
+    /// The same and input tokens, which count when the request's first token comes, a second.
+    pub total_throughput: f64,
+    /// Goodput, where limits were set.
+    pub goodput: Option<Goodput>,
+
+    /// Tokens and who counted them.
+    pub tokens: TokenTotals,
+    /// Output tokens a chunk of streamed answers, save those with hidden reasoning. ITL is a gap
+    /// between chunks, so this says how many tokens one gap stands for.
+    pub tokens_per_chunk: Option<f64>,
+    /// Connections opened.
+    pub connections: Connections,
+    /// Tries beyond each measured request's first.
+    pub retries: u64,
+
+    /// When it became steady.
+    pub steady: SteadyState,
+    /// How the load kept to its plan; `None` in a closed loop, which has none.
+    pub delivery: Option<Delivery>,
+    /// Chunks timed by their read for want of a kernel stamp, of all; `None` in-process, where
+    /// there is nothing to stamp.
+    pub unstamped: Option<Proportion>,
+    /// How many different prompts there were to send; `None` where each request had its own.
+    pub distinct_prompts: Option<u64>,
+    /// How far the wall clock was seen to step during the run, in nanoseconds.
+    pub clock_step_nanos: Option<i64>,
+}
+
+impl RunSummary {
+    /// Measured requests, whatever became of them.
+    #[must_use]
+    pub const fn attempted(&self) -> u64 {
+        self.completed + self.failed
+    }
+
+    /// Failed requests, of all measured.
+    #[must_use]
+    pub const fn error_rate(&self) -> Proportion {
+        Proportion { hits: self.failed, total: self.attempted() }
+    }
+
+    /// Whether to believe the figures.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        doubt::judge(self)
+    }
+}

@@ -1,0 +1,5 @@
+//! The crate from the outside: exchanges in, figures and verdicts out.
+
+mod golden;
+mod run;
+mod sketch;

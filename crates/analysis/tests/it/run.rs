@@ -1,0 +1,210 @@
+//! Whole runs: what makes one valid, what puts one in doubt, and what must not matter.
+
+use analysis::summary::Settled;
+use analysis::{
+    ArrivalClock, Convention, DeliveryVerdict, Doubt, Origin, RunAccumulator, RunSpec, RunSummary,
+};
+use domain::Seed;
+use proptest::prelude::*;
+
+use crate::sketch::{Sketch, ZERO, at};
+
+const WINDOW_MS: f64 = 20_000.0;
+const REQUESTS: u64 = 2_000;
+
+fn spec(origin: Origin) -> RunSpec {
+    RunSpec {
+        origin,
+        window_start: ZERO,
+        window_end: Some(at(WINDOW_MS)),
+        slo: None,
+        convention: Convention::Prony,
+        arrivals: ArrivalClock::Network,
+        distinct_prompts: None,
+    }
+}
+
+/// A Poisson run at 100 requests/s against a server that answers in some 50 ms, each request changed
+/// by `spoil` (given its place in the run) before it is recorded.
+fn run(spoil: impl Fn(u64, &mut Sketch)) -> RunSummary {
+    run_of_seed(3, spoil)
+}
+
+fn run_of_seed(seed: u64, spoil: impl Fn(u64, &mut Sketch)) -> RunSummary {
+    let mut random = Seed(seed).child("run").random();
+    let mut accumulator = RunAccumulator::new(spec(Origin::Planned));
+    let mut planned = 0.0;
+    for index in 0..REQUESTS {
+        planned += random.exponential(WINDOW_MS / REQUESTS as f64 * 0.98);
+        let first = planned + 40.0 + 20.0 * random.unit();
+        let mut sketch = Sketch {
+            planned,
+            started: planned + 0.05,
+            chunks: (0..10).map(|chunk| first + 10.0 * f64::from(chunk)).collect(),
+            finished: first + 91.0,
+            input: 100,
+            output: 10,
+            ..Sketch::default()
+        };
+        spoil(index, &mut sketch);
+        accumulator.record(&sketch.exchange());
+    }
+    accumulator.finish(at(WINDOW_MS))
+}
+
+fn delay(sketch: &mut Sketch, ms: f64) {
+    sketch.chunks.iter_mut().for_each(|chunk| *chunk += ms);
+    sketch.finished += ms;
+}
+
+#[test]
+fn a_healthy_run_is_valid() {
+    let run = run(|_, _| {});
+    assert!(run.verdict().is_valid(), "{:?}", run.verdict());
+    assert!((run.request_throughput - 100.0).abs() < 5.0);
+    assert!(matches!(run.steady.throughput, Settled::After(_)));
+    let delivery = run.delivery.expect("an open loop has a plan");
+    assert_eq!(delivery.verdict, DeliveryVerdict::OnPlan);
+    let rates = delivery.rates.expect("there are many starts");
+    assert!(rates.interval.expect("there are many gaps").contains(100.0), "{rates:?}");
+    let ttft = run.ttft.expect("all succeeded");
+    let interval = ttft.percentiles[0].interval.expect("there are many values");
+    assert!(interval.contains(50.0) && interval.high - interval.low < 3.0, "{interval:?}");
+}
+
+/// A verdict that cries wolf is not read: of fifty healthy runs at most two are doubted.
+#[test]
+fn healthy_runs_are_seldom_doubted() {
+    let verdicts: Vec<_> = (0..50).map(|seed| run_of_seed(seed, |_, _| {}).verdict()).collect();
+    let doubted: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_valid()).collect();
+    assert!(doubted.len() <= 2, "{doubted:?}");
+}
+
+/// Each trouble alone is named, and no other doubt with it.
+#[test]
+fn trouble_is_named() {
+    fn check(expected: &[&str], spoil: impl Fn(u64, &mut Sketch)) {
+        let verdict = run(spoil).verdict();
+        let names: Vec<&str> = verdict.doubts().iter().map(Doubt::as_str).collect();
+        assert_eq!(names, expected);
+        assert!(verdict.doubts().iter().all(|doubt| !doubt.remedy().is_empty()));
+    }
+    // 20 ms late for one request in fifty: beyond the p99, and never three at once.
+    check(&["schedule_lag"], |index, sketch| {
+        if index % 50 == 0 {
+            sketch.started += 20.0;
+            delay(sketch, 20.0);
+        }
+    });
+    // A stall of half a second, made up for afterwards.
+    check(&["schedule_lag", "load_off_plan"], |_, sketch| {
+        if (5_000.0..5_500.0).contains(&sketch.planned) {
+            delay(sketch, 5_500.0 - sketch.planned);
+            sketch.started = 5_500.0;
+        }
+    });
+    // A server that falls further behind all the time.
+    check(&["no_steady_state"], |_, sketch| delay(sketch, sketch.planned * 0.5));
+    check(&["arrivals_from_reads"], |_, sketch| sketch.read_lag = 0.0);
+    check(&["read_lag"], |index, sketch| {
+        sketch.read_lag = if index % 20 == 0 { 80.0 } else { 0.1 };
+    });
+    check(&["token_counts_estimated"], |index, sketch| {
+        if index % 10 == 0 {
+            sketch.source = domain::CountSource::Estimate;
+        }
+    });
+    check(&["errors"], |index, sketch| {
+        if index % 50 == 0 {
+            sketch.failure = Some((domain::FailureKind::Timeout, "too late".to_owned()));
+        }
+    });
+}
+
+/// A run whose server warms up for four of its twenty seconds settles about then.
+#[test]
+fn a_slow_beginning_is_found() {
+    let run = run(|_, sketch| delay(sketch, (4_000.0 - sketch.planned).max(0.0) * 0.2));
+    let Settled::After(latency) = run.steady.latency else { panic!("{:?}", run.steady) };
+    assert!((3.0..4.5).contains(&latency.as_secs_f64()), "settled after {latency:?}");
+}
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    let times = (0.0..30_000.0, 0.0..50.0, prop::collection::vec(0.0..40.0, 0..20));
+    (times, 0.0..5.0, 0_u64..200, prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
+        |((planned, lag, gaps), read_lag, output, fails, warmup)| {
+            let mut moment = planned + lag;
+            let chunks: Vec<f64> = gaps
+                .iter()
+                .map(|gap| {
+                    moment += gap;
+                    moment
+                })
+                .collect();
+            Sketch {
+                planned,
+                started: planned + lag,
+                finished: moment + 1.0,
+                chunks,
+                read_lag,
+                output,
+                input: output / 2,
+                failure: fails.then(|| (domain::FailureKind::Truncated, "ended".to_owned())),
+                warmup,
+                ..Sketch::default()
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    /// Requests finish in any order: a run's figures are those of its requests, not of their order.
+    #[test]
+    fn the_order_of_finishing_does_not_matter(
+        sketches in prop::collection::vec(sketch(), 1..80),
+        open in any::<bool>(),
+    ) {
+        let origin = if open { Origin::Planned } else { Origin::Started };
+        let finish = |sketches: &[Sketch]| {
+            let mut run = RunAccumulator::new(spec(origin));
+            sketches.iter().for_each(|sketch| run.record(&sketch.exchange()));
+            run.finish(at(WINDOW_MS))
+        };
+        let forwards = finish(&sketches);
+        let backwards = finish(&sketches.iter().rev().cloned().collect::<Vec<_>>());
+        prop_assert_eq!(&forwards.ttft, &backwards.ttft);
+        prop_assert_eq!(&forwards.e2e, &backwards.e2e);
+        prop_assert_eq!(&forwards.schedule_lag, &backwards.schedule_lag);
+        prop_assert_eq!(&forwards.errors, &backwards.errors);
+        prop_assert_eq!(&forwards.tokens, &backwards.tokens);
+        prop_assert_eq!(&forwards.delivery, &backwards.delivery);
+        prop_assert_eq!(forwards.request_throughput, backwards.request_throughput);
+        // Sums of parts of tokens may differ in the last bits.
+        let difference = forwards.output_throughput - backwards.output_throughput;
+        prop_assert!(difference.abs() <= 1e-9 * forwards.output_throughput.max(1.0));
+        prop_assert_eq!(forwards.verdict(), backwards.verdict());
+    }
+
+    /// Every request is in exactly one count, and no rate counts what did not happen.
+    #[test]
+    fn every_request_is_counted_once(sketches in prop::collection::vec(sketch(), 0..80)) {
+        let mut run = RunAccumulator::new(spec(Origin::Planned));
+        sketches.iter().for_each(|sketch| run.record(&sketch.exchange()));
+        let run = run.finish(at(WINDOW_MS));
+        let counted = run.completed + run.failed + run.outside + run.warmup;
+        prop_assert_eq!(counted, sketches.len() as u64);
+        prop_assert_eq!(run.errors.iter().map(|errors| errors.count).sum::<u64>(), run.failed);
+        prop_assert_eq!(run.e2e.map_or(0, |summary| summary.n), run.completed);
+        let seconds = WINDOW_MS / 1e3;
+        let succeeded = sketches.iter().filter(|sketch| sketch.failure.is_none() && !sketch.warmup);
+        let (mut requests, mut tokens) = (0.0, 0.0);
+        succeeded.for_each(|sketch| {
+            requests += 1.0;
+            tokens += sketch.output as f64;
+        });
+        prop_assert!(run.request_throughput * seconds <= requests + 1e-9);
+        prop_assert!(run.output_throughput * seconds <= tokens + 1e-6);
+    }
+}

@@ -1,0 +1,325 @@
+//! `prony bench`: runs every combination of model, scenario and load, and reports what came out.
+
+mod check;
+mod progress;
+mod recording;
+mod results;
+pub(crate) mod settings;
+mod subject;
+mod workload;
+
+use std::sync::Arc;
+
+use analysis::{ArrivalClock, Origin, RunSpec, RunSummary};
+use clap::{CommandFactory as _, FromArgMatches as _};
+use domain::{Clock, FailureKind, Seed, SystemClock, Tokenizer, WallAnchor};
+use load::pacer::Timer;
+use load::{Control, Intake, Live, Load, Parts, Plan, Report, StopCause, Template};
+use store::{Recorder, RunLabel};
+
+use self::check::Bench;
+use self::progress::Progress;
+use self::recording::{Desk, Recording};
+use self::settings::BenchSettings;
+use self::subject::Ready;
+use self::workload::Source;
+use crate::cli::{Cli, Command};
+use crate::failure::{Exit, UserError, remedy};
+use crate::signal::Interrupts;
+use crate::{Outcome, config, limit, output};
+
+/// Records that may wait to be taken off before new requests are held back: some 100 MB.
+const INTAKE_BOUND: usize = 100_000;
+/// A step of the wall clock that is worth a warning.
+const CLOCK_STEP_MIN_NANOS: i64 = 1_000_000;
+
+/// Runs the bench.
+pub(crate) fn main(settings: BenchSettings) -> Outcome {
+    let settings = with_config(settings)?;
+    let bench = Bench::check(&settings)?;
+    if matches!(bench.subject, check::Subject::Remote { .. }) {
+        limit::raise_for(bench.connections_max())?;
+    }
+    let runtime = runtime(settings.load.client_threads.unwrap_or(1))?;
+    runtime.block_on(Session::open(bench, settings)?.run())
+}
+
+/// The settings with those of the configuration file below them.
+fn with_config(settings: BenchSettings) -> Result<BenchSettings, UserError> {
+    let Some(path) = &settings.config else { return Ok(settings) };
+    let command = Cli::command();
+    let bench = command.find_subcommand("bench").expect("bench is a subcommand");
+    let from_file = config::arguments(path, bench)?;
+    let given = std::env::args_os();
+    let program = ["prony", "bench"].map(Into::into);
+    let arguments = program.into_iter().chain(from_file).chain(given.skip(2));
+    let parsed = command
+        .mut_subcommand("bench", |bench| bench.args_override_self(true))
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| {
+            let text = error.to_string();
+            let text = text.trim_start_matches("error: ").trim_end();
+            UserError::usage(format!("with the settings of {}: {text}", path.display()))
+        })?;
+    match parsed.command {
+        Command::Bench(settings) => Ok(*settings),
+        _ => Err(UserError::usage("--config belongs behind `prony bench`")),
+    }
+}
+
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, UserError> {
+    let mut builder = if threads <= 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(threads);
+        builder
+    };
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| UserError::new(Exit::Other, format!("cannot start a runtime: {error}")))
+}
+
+/// One execution of `prony bench`.
+struct Session {
+    bench: Bench,
+    settings: BenchSettings,
+    clock: Arc<dyn Clock>,
+    anchor: WallAnchor,
+    control: Control,
+    files: Option<Recorder>,
+}
+
+/// What one run is about.
+struct Case<'a> {
+    index: u64,
+    model: &'a str,
+    load: &'a Load,
+    workload: Arc<load::workload::Workload>,
+}
+
+impl Session {
+    fn open(bench: Bench, settings: BenchSettings) -> Result<Self, UserError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let anchor = WallAnchor::take(&*clock);
+        let files = results::open_files(&settings.output, anchor)?;
+        Ok(Self { bench, settings, clock, anchor, control: Control::default(), files })
+    }
+
+    async fn run(mut self) -> Outcome {
+        let mut interrupts = Interrupts::watch()?;
+        let embedded = &self.settings.target.embedded;
+        let ready = subject::open(&self.bench, embedded, Arc::clone(&self.clock)).await?;
+        let tokenizer = match &self.settings.workload.tokenizer {
+            Some(name) => Some(workload::tokenizer(name)?),
+            None => ready.tokenizer.clone(),
+        };
+        let sources = Source::open(&self.settings.workload, tokenizer.as_ref())?;
+        let mut results = results::Results::new(&self.settings, &ready, self.anchor);
+        let mut verdict = Exit::Success;
+        'runs: for model in &ready.names {
+            for source in &sources {
+                for load in &self.bench.loads.clone() {
+                    let index = results.len();
+                    let seed = self.bench.seed.nth(index);
+                    let requests = self.plan(index, model, load).requests_max();
+                    let workload = Arc::new(source.workload(seed, requests)?);
+                    let case = Case { index, model, load, workload };
+                    let tokenizer = tokenizer.clone();
+                    let exit = self
+                        .run_case(&case, &ready, tokenizer, &mut interrupts, &mut results)
+                        .await?;
+                    verdict = if verdict == Exit::Success { exit } else { verdict };
+                    if self.control.stop.is_cancelled() {
+                        verdict = if exit == Exit::File { exit } else { Exit::Interrupted };
+                        break 'runs;
+                    }
+                }
+            }
+        }
+        results.publish(self.files.take(), self.control.stop.is_cancelled())?;
+        Ok(verdict)
+    }
+
+    fn plan(&self, index: u64, model: &str, load: &Load) -> Plan {
+        let bench = &self.bench;
+        let execution = Seed(self.anchor.unix_nanos(self.anchor.moment()));
+        Plan {
+            run: execution.nth(index).0,
+            load: load.clone(),
+            ramp: bench.ramp,
+            stop: bench.stop,
+            warmup: bench.warmup,
+            prepare: bench.prepare,
+            seed: bench.seed,
+            template: Template {
+                model: model.into(),
+                max_tokens: bench.max_tokens,
+                ignore_eos: bench.ignore_eos,
+                stream: bench.stream,
+                sampling: bench.sampling.clone(),
+                stop: bench.stop_texts.clone().into(),
+            },
+        }
+    }
+
+    async fn run_case(
+        &mut self,
+        case: &Case<'_>,
+        ready: &Ready,
+        tokenizer: Option<Arc<dyn Tokenizer>>,
+        interrupts: &mut Interrupts,
+        results: &mut results::Results,
+    ) -> Outcome {
+        let plan = self.plan(case.index, case.model, case.load);
+        plan.check().map_err(|error| UserError::usage(error.problem).hint(error.hint))?;
+        let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
+        let recording = self.start_recording(case, ready, &intake, &live)?;
+        let before = WallAnchor::take(&*self.clock);
+        let parts = Parts {
+            model: Arc::clone(&ready.model),
+            workload: Arc::clone(&case.workload),
+            clock: Arc::clone(&self.clock),
+            timer: Timer::BEST,
+            intake,
+            live: Arc::clone(&live),
+            // A tokenizer costs time on every answer: it is used only where the server may not count.
+            tokenizer: tokenizer.filter(|_| !ready.is_embedded),
+        };
+        let title = format!("{} {} {}", case.model, case.workload.name(), case.load);
+        let hidden = self.settings.output.no_progress;
+        let mut progress = Progress::new(&title, &plan, live, Arc::clone(&self.clock), hidden);
+        let report = tokio::select! {
+            report = load::run(plan, parts, self.control.clone()) => report,
+            () = interrupts.govern(&self.control) => unreachable!("governing never ends"),
+            () = progress.show() => unreachable!("showing never ends"),
+        };
+        drop(progress);
+        let recorded = recording.finish();
+        self.files = recorded.files;
+        let report = report.map_err(|error| run_error(&error))?;
+        self.tell_cause(&report);
+        let mut figures = recorded.figures;
+        let step = self.clock_step(before);
+        if step.abs() >= CLOCK_STEP_MIN_NANOS {
+            figures.note_clock_step(step);
+        }
+        let summary = figures.finish(report.window_end);
+        let exit = self.judge(&summary, &recorded.failures);
+        results.add(case.model, case.workload.name(), case.load, summary);
+        match recorded.error {
+            Some(error) => {
+                output::talk(&results::store_error(&error));
+                Ok(Exit::File)
+            }
+            None => Ok(exit),
+        }
+    }
+
+    fn start_recording(
+        &mut self,
+        case: &Case<'_>,
+        ready: &Ready,
+        intake: &Arc<Intake>,
+        live: &Arc<Live>,
+    ) -> Result<Recording, UserError> {
+        let origin = match case.load {
+            Load::Closed(_) => Origin::Started,
+            Load::Open(_) => Origin::Planned,
+        };
+        let desk = Desk {
+            intake: Arc::clone(intake),
+            live: Arc::clone(live),
+            clock: Arc::clone(&self.clock),
+            control: self.control.clone(),
+            label: RunLabel { run: case.index, load: case.load.to_string().into(), origin },
+            spec: RunSpec {
+                origin,
+                window_start: self.anchor.moment(),
+                window_end: None,
+                slo: self.bench.slo,
+                convention: self.bench.convention,
+                arrivals: if ready.is_embedded {
+                    ArrivalClock::InProcess
+                } else {
+                    ArrivalClock::Network
+                },
+                distinct_prompts: distinct_prompts(&case.workload),
+            },
+            duration: self.bench.stop.duration,
+            files: self.files.take(),
+        };
+        Recording::start(desk)
+            .map_err(|error| UserError::new(Exit::Other, format!("cannot start a thread: {error}")))
+    }
+
+    /// How far the wall clock went astray from the monotonic one since `before`, in nanoseconds.
+    fn clock_step(&self, before: WallAnchor) -> i64 {
+        let now = self.clock.now();
+        let wall = self.clock.unix_nanos();
+        wall.wrapping_sub(before.unix_nanos(now)).cast_signed()
+    }
+
+    fn tell_cause(&self, report: &Report) {
+        match report.cause {
+            StopCause::Interrupted => output::talk(
+                &"stopped by request: the requests in flight were awaited; this is what was measured",
+            ),
+            StopCause::Aborted => output::talk(
+                &"stopped at once by request: the requests in flight count as cancelled",
+            ),
+            StopCause::Failures => {
+                output::talk(&"stopped: the limit of failed requests was reached")
+            }
+            StopCause::Requests | StopCause::Duration => {}
+        }
+        if report.held_back > 0 {
+            output::talk(&format!(
+                "warning: {} requests were held back because records could not be written fast \
+                 enough\n  help: write them to a faster disk",
+                report.held_back
+            ));
+        }
+    }
+
+    /// The exit code a run deserves: success only if its requests succeeded.
+    fn judge(&self, summary: &RunSummary, failures: &[(FailureKind, u64)]) -> Exit {
+        let attempted = summary.completed + summary.failed;
+        let Some(&(kind, _)) = failures.first() else {
+            return if attempted == 0 { Exit::Other } else { Exit::Success };
+        };
+        let share = summary.failed as f64 / attempted.max(1) as f64;
+        if summary.completed > 0 && share <= self.bench.error_share_max {
+            return Exit::Success;
+        }
+        output::talk(
+            &UserError::new(
+                Exit::Requests(kind),
+                format!("{} of {attempted} requests failed, most often: {kind}", summary.failed),
+            )
+            .hint(remedy(kind)),
+        );
+        Exit::Requests(kind)
+    }
+}
+
+/// How many different prompts a workload has to send.
+fn distinct_prompts(workload: &load::workload::Workload) -> Option<u64> {
+    const ENOUGH: u64 = 1 << 40;
+    match workload.repeats(ENOUGH) {
+        0 => None,
+        repeats => Some(ENOUGH - repeats),
+    }
+}
+
+fn run_error(error: &load::RunError) -> UserError {
+    match error {
+        load::RunError::Prepare(failure) => {
+            UserError::new(Exit::Requests(failure.kind), failure.message.clone())
+                .hint(remedy(failure.kind))
+        }
+        load::RunError::Timer(error) => UserError::new(Exit::Other, error.to_string()),
+    }
+}

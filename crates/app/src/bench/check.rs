@@ -1,0 +1,306 @@
+//! Turns settings as written into a bench that can run, or says what is wrong with them. Nothing is
+//! sent before this is through.
+
+use std::path::Path;
+use std::time::Duration;
+
+use analysis::{Convention, Slo};
+use dialect::{IgnoreEos, RequestOptions};
+use domain::{Sampling, Secret, Seed, WireFormat};
+use load::{Arrivals, Closed, Load, Open, Stop};
+use provider::{BaseUrl, HttpVersion, Retries, Target, Timeouts, Tls};
+
+use super::settings::{
+    ArrivalKind, BenchSettings, ConventionKind, EndpointType, LoadSettings, TargetSettings,
+    WorkloadSettings,
+};
+use crate::failure::{Exit, UserError};
+use crate::output;
+use crate::value::{Goodput, Rate, Span};
+
+/// How many requests a run sends where nothing says when it ends.
+const REQUESTS_DEFAULT: u64 = 100;
+
+/// A bench whose settings hold together.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) subject: Subject,
+    pub(crate) models: Vec<String>,
+    pub(crate) loads: Vec<Load>,
+    pub(crate) ramp: Duration,
+    pub(crate) stop: Stop,
+    pub(crate) warmup: u64,
+    pub(crate) prepare: bool,
+    pub(crate) seed: Seed,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) ignore_eos: bool,
+    pub(crate) stream: bool,
+    pub(crate) sampling: Sampling,
+    pub(crate) stop_texts: Vec<String>,
+    pub(crate) slo: Option<Slo>,
+    pub(crate) convention: Convention,
+    pub(crate) error_share_max: f64,
+}
+
+/// What is put under load.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    /// A server. The endpoint is a guess where the user named none.
+    Remote { target: Box<Target>, is_guess: bool },
+    /// A model file in this process.
+    Embedded { model: String },
+}
+
+impl Bench {
+    /// Checks `settings`.
+    pub(crate) fn check(settings: &BenchSettings) -> Result<Self, UserError> {
+        let subject = subject(&settings.target, &settings.workload)?;
+        let loads = loads(&settings.load)?;
+        let stop = stop(&settings.load)?;
+        let embedded = match &subject {
+            Subject::Embedded { model } => Some(crate::engine_source::name_of(model)),
+            Subject::Remote { .. } => None,
+        };
+        let models = settings.target.model.as_ref().map(|list| list.0.clone());
+        Ok(Self {
+            subject,
+            models: models.or(embedded.map(|name| vec![name])).unwrap_or_default(),
+            loads,
+            ramp: settings.load.ramp_up.map_or(Duration::ZERO, |Span(ramp)| ramp),
+            stop,
+            warmup: settings.load.warmup.unwrap_or(0),
+            prepare: !settings.load.cold_connections,
+            seed: Seed(settings.load.seed.unwrap_or(0)),
+            max_tokens: settings.workload.max_tokens,
+            ignore_eos: settings.workload.ignore_eos,
+            stream: !settings.target.no_stream,
+            sampling: sampling(&settings.workload)?,
+            stop_texts: settings.workload.stop.clone(),
+            slo: settings.output.goodput.map(slo),
+            convention: match settings.output.convention.unwrap_or_default() {
+                ConventionKind::Prony => Convention::Prony,
+                ConventionKind::Vllm => Convention::Vllm,
+                ConventionKind::Aiperf => Convention::Aiperf,
+                ConventionKind::Guidellm => Convention::Guidellm,
+            },
+            error_share_max: settings.load.max_error_rate.map_or(0.0, |share| share.0),
+        })
+    }
+
+    /// The most connections that can be open at once.
+    pub(crate) fn connections_max(&self) -> u64 {
+        let at_once = |load: &Load| match load {
+            Load::Closed(closed) => closed.users,
+            Load::Open(open) => open.in_flight_max.unwrap_or(1_024),
+        };
+        self.loads.iter().map(at_once).max().unwrap_or(1)
+    }
+}
+
+fn subject(target: &TargetSettings, workload: &WorkloadSettings) -> Result<Subject, UserError> {
+    if let Some(model) = &target.engine {
+        for (given, flag) in [
+            (target.endpoint_type.is_some(), "--endpoint-type"),
+            (target.api_key_file.is_some(), "--api-key-file"),
+            (!target.header.is_empty(), "--header"),
+            (target.extra_body.is_some(), "--extra-body"),
+            (target.http2, "--http2"),
+            (target.retries.is_some(), "--retries"),
+        ] {
+            if given {
+                return Err(UserError::usage(format!(
+                    "{flag} is about a server; --engine runs in this process"
+                )));
+            }
+        }
+        return Ok(Subject::Embedded { model: model.clone() });
+    }
+    let Some(url) = &target.url else {
+        return Err(UserError::usage("nothing to test").hint(
+            "name a server with --url http://127.0.0.1:8000, or a model file with --engine M.gguf",
+        ));
+    };
+    remote(url, target, workload)
+}
+
+fn remote(
+    url: &str,
+    settings: &TargetSettings,
+    workload: &WorkloadSettings,
+) -> Result<Subject, UserError> {
+    let base = BaseUrl::parse(url).map_err(|error| UserError::usage(error.to_string()))?;
+    let format = match settings.endpoint_type {
+        Some(EndpointType::Chat) => WireFormat::OpenAiChat,
+        Some(EndpointType::Completions) => WireFormat::OpenAiCompletions,
+        Some(EndpointType::Messages) => WireFormat::AnthropicMessages,
+        None => provider::probe::likely_format(url),
+    };
+    let mut target = Target::new(base, format);
+    target.key = key(settings, format)?;
+    target.headers =
+        settings.header.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
+    target.options = RequestOptions {
+        extra_body: extra_body(settings.extra_body.as_deref())?,
+        include_usage: true,
+        ignore_eos: if workload.ignore_eos { IgnoreEos::Field } else { IgnoreEos::Unsupported },
+        ..RequestOptions::default()
+    };
+    target.http = if settings.http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
+    target.tls = Tls {
+        authorities_pem: settings.ca_file.as_deref().map(read).transpose()?,
+        insecure: settings.insecure,
+    };
+    let base = Timeouts::default();
+    target.timeouts = Timeouts {
+        connect: settings.connect_timeout.map_or(base.connect, |Span(time)| time),
+        first_byte: settings.first_token_timeout.map(|Span(time)| time),
+        total: settings.timeout.map_or(base.total, |Span(time)| Some(time)),
+        ..base
+    };
+    target.retries = Retries { most: settings.retries.unwrap_or(0) };
+    target.check().map_err(|error| UserError::usage(error.to_string()))?;
+    Ok(Subject::Remote { target: Box::new(target), is_guess: settings.endpoint_type.is_none() })
+}
+
+fn key(settings: &TargetSettings, format: WireFormat) -> Result<Option<Secret>, UserError> {
+    if let Some(path) = &settings.api_key_file {
+        let bytes = read(path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let line = text.lines().next().unwrap_or_default().trim();
+        if line.is_empty() {
+            return Err(UserError::new(
+                Exit::File,
+                format!("{} has no key on its first line", path.display()),
+            ));
+        }
+        return Ok(Some(Secret::new(line)));
+    }
+    let variable = match format {
+        WireFormat::AnthropicMessages => "ANTHROPIC_API_KEY",
+        WireFormat::OpenAiChat | WireFormat::OpenAiCompletions => "OPENAI_API_KEY",
+    };
+    Ok(output::environment(variable).map(Secret::new))
+}
+
+fn extra_body(
+    text: Option<&str>,
+) -> Result<Option<serde_json::Map<String, serde_json::Value>>, UserError> {
+    let Some(text) = text else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        UserError::usage(format!("--extra-body is not a JSON object: {error}"))
+            .hint(r#"write it like --extra-body '{"top_k": 20}'"#)
+    })
+}
+
+fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
+    if settings.burstiness.is_some()
+        && matches!(settings.arrivals, Some(ArrivalKind::Poisson | ArrivalKind::Constant))
+    {
+        return Err(UserError::usage("--burstiness shapes gamma arrivals only")
+            .hint("use --arrivals gamma, or leave one of the two out"));
+    }
+    let concurrency = settings.concurrency.as_ref().map(|list| &list.0);
+    let Some(rates) = &settings.request_rate else {
+        if settings.arrivals.is_some() || settings.burstiness.is_some() {
+            return Err(UserError::usage("arrivals are drawn for a request rate; there is none")
+                .hint("give one such as --request-rate 20/s"));
+        }
+        return Ok(concurrency
+            .map_or(vec![1], Clone::clone)
+            .into_iter()
+            .map(|users| closed(users, settings))
+            .collect());
+    };
+    for (given, flag) in [
+        (settings.requests_per_user.is_some(), "--requests-per-user"),
+        (settings.think_time.is_some(), "--think-time"),
+    ] {
+        if given {
+            return Err(UserError::usage(format!(
+                "{flag} is about users who wait for answers; --request-rate does not wait"
+            ))
+            .hint("use --concurrency without --request-rate"));
+        }
+    }
+    let limits: Vec<Option<u64>> =
+        concurrency.map_or_else(|| vec![None], |list| list.iter().copied().map(Some).collect());
+    let mut loads = Vec::new();
+    for &Rate { per_s } in &rates.0 {
+        for &in_flight_max in &limits {
+            loads.push(match (per_s.is_infinite(), in_flight_max) {
+                (true, Some(users)) => closed(users, settings),
+                (true, None) => {
+                    return Err(UserError::usage("an infinite rate with no limit in flight")
+                        .hint("give a rate such as 20/s, or --concurrency"));
+                }
+                (false, in_flight_max) => Load::Open(Open {
+                    rate_per_s: per_s,
+                    arrivals: arrivals(settings),
+                    in_flight_max,
+                }),
+            });
+        }
+    }
+    Ok(loads)
+}
+
+fn closed(users: u64, settings: &LoadSettings) -> Load {
+    Load::Closed(Closed {
+        users,
+        think: settings.think_time.map_or(Duration::ZERO, |Span(think)| think),
+        requests_per_user: settings.requests_per_user,
+    })
+}
+
+fn arrivals(settings: &LoadSettings) -> Arrivals {
+    match (settings.arrivals, settings.burstiness) {
+        (Some(ArrivalKind::Constant), _) => Arrivals::Constant,
+        (Some(ArrivalKind::Gamma), burstiness) => {
+            Arrivals::Gamma { burstiness: burstiness.unwrap_or(1.0) }
+        }
+        (None, Some(burstiness)) => Arrivals::Gamma { burstiness },
+        (Some(ArrivalKind::Poisson) | None, _) => Arrivals::Poisson,
+    }
+}
+
+fn stop(settings: &LoadSettings) -> Result<Stop, UserError> {
+    let duration = settings.duration.map(|Span(duration)| duration);
+    let bounded = settings.num_prompts.is_some() || duration.is_some();
+    if settings.request_rate.is_some() && !bounded {
+        return Err(UserError::usage("a request rate needs an end")
+            .hint("add --num-prompts 500 or --duration 60s"));
+    }
+    let open_ended = !bounded && settings.requests_per_user.is_none();
+    Ok(Stop {
+        requests: settings.num_prompts.or(open_ended.then_some(REQUESTS_DEFAULT)),
+        duration,
+        failures: settings.max_errors,
+    })
+}
+
+fn sampling(settings: &WorkloadSettings) -> Result<Sampling, UserError> {
+    let within = |value: Option<f64>, most: f64, flag: &str| match value {
+        Some(value) if !(0.0..=most).contains(&value) => {
+            Err(UserError::usage(format!("{flag} must lie between 0 and {most}")))
+        }
+        value => Ok(value),
+    };
+    Ok(Sampling {
+        temperature: within(settings.temperature, 2.0, "--temperature")?,
+        top_p: within(settings.top_p, 1.0, "--top-p")?,
+        ..Sampling::default()
+    })
+}
+
+fn slo(goodput: Goodput) -> Slo {
+    let limit = |ms: Option<f64>| ms.map(|ms| Duration::from_secs_f64(ms / 1e3));
+    Slo { ttft: limit(goodput.ttft_ms), tpot: limit(goodput.tpot_ms), e2el: limit(goodput.e2el_ms) }
+}
+
+/// The bytes of a file the user named.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UserError> {
+    #[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
+    std::fs::read(path).map_err(|error| {
+        UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
+    })
+}

@@ -1,0 +1,92 @@
+//! Configuration files. A key is a flag without its dashes, so a file is turned into arguments that
+//! stand before those of the command line, and one parser checks both.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::{ArgAction, Command};
+use toml::Value;
+
+use crate::failure::{Exit, UserError};
+
+/// The arguments that the file at `path` stands for, checked against the flags of `command`.
+///
+/// # Errors
+/// Where the file cannot be read, is no TOML, or has a key that is no flag.
+pub(crate) fn arguments(path: &Path, command: &Command) -> Result<Vec<OsString>, UserError> {
+    #[expect(clippy::disallowed_methods, reason = "app is the crate that reads settings")]
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
+    })?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        UserError::usage(format!("{} is not TOML: {}", path.display(), error.to_string().trim()))
+    })?;
+    let mut arguments = Vec::new();
+    for (key, value) in &table {
+        append(&mut arguments, key, value, command)
+            .map_err(|(problem, hint)| at(path, key, problem).hint(hint))?;
+    }
+    Ok(arguments)
+}
+
+fn at(path: &Path, key: &str, problem: impl std::fmt::Display) -> UserError {
+    UserError::usage(format!("{}: `{key}` {problem}", path.display()))
+}
+
+fn append(
+    arguments: &mut Vec<OsString>,
+    key: &str,
+    value: &Value,
+    command: &Command,
+) -> Result<(), (String, String)> {
+    let name = key.replace('_', "-");
+    let known = |arg: &clap::Arg| {
+        arg.get_long() == Some(&name)
+            || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&&*name))
+    };
+    let arg = command.get_arguments().find(|arg| known(arg)).filter(|_| name != "config");
+    let Some(arg) = arg else {
+        let nearest = nearest(&name, command);
+        return Err(("is no setting".into(), format!("the nearest setting is `{nearest}`")));
+    };
+    let flag = format!("--{name}");
+    match (arg.get_action(), value) {
+        (ArgAction::SetTrue, Value::Boolean(true)) => arguments.push(flag.into()),
+        (ArgAction::SetTrue, Value::Boolean(false)) => {}
+        (ArgAction::SetTrue, _) => {
+            return Err(("is neither true nor false".into(), "write `true` without quotes".into()));
+        }
+        (ArgAction::Append, Value::Array(items)) => {
+            for item in items {
+                arguments.push(format!("{flag}={}", written(item)?).into());
+            }
+        }
+        (_, Value::Array(items)) => {
+            let items = items.iter().map(written).collect::<Result<Vec<_>, _>>()?;
+            arguments.push(format!("{flag}={}", items.join(",")).into());
+        }
+        (_, value) => arguments.push(format!("{flag}={}", written(value)?).into()),
+    }
+    Ok(())
+}
+
+fn written(value: &Value) -> Result<String, (String, String)> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+            Err(("has a value of the wrong type".into(), "write it as on the command line".into()))
+        }
+    }
+}
+
+fn nearest(name: &str, command: &Command) -> String {
+    command
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .filter(|long| !["config", "help", "version"].contains(long))
+        .min_by_key(|long| strsim::damerau_levenshtein(name, long))
+        .unwrap_or_default()
+        .to_owned()
+}

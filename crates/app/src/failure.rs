@@ -1,0 +1,144 @@
+//! What a user is told when something goes wrong, and the exit code a script sees.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use domain::{ConnectStage, FailureKind};
+
+/// An error for the user: what happened, why, and what to do.
+#[derive(Debug)]
+pub(crate) struct UserError {
+    pub(crate) exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl UserError {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// Settings that cannot be used.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for UserError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  help: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every way `prony` ends. The numbers are part of its interface: docs/exit-codes.md lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All went well.
+    Success,
+    /// Something failed that none of the others names.
+    Other,
+    /// The command line or a configuration file cannot be used.
+    Usage,
+    /// A file cannot be read or written.
+    File,
+    /// A model file or the engine's library cannot be used.
+    Model,
+    /// Too few file descriptors for the load asked for.
+    Resources,
+    /// Requests failed; most often in this way.
+    Requests(FailureKind),
+    /// Stopped by Ctrl-C; what was measured was reported.
+    Interrupted,
+}
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::File => 3,
+            Self::Model => 4,
+            Self::Resources => 5,
+            Self::Requests(kind) => match kind {
+                FailureKind::Connect(ConnectStage::Resolve) => 10,
+                FailureKind::Connect(ConnectStage::Tcp) => 11,
+                FailureKind::Connect(ConnectStage::Tls) => 12,
+                FailureKind::Timeout => 13,
+                FailureKind::Unauthorized => 14,
+                FailureKind::Rejected => 15,
+                FailureKind::RateLimited => 16,
+                FailureKind::Overloaded => 17,
+                FailureKind::ServerError => 18,
+                FailureKind::InStream => 19,
+                FailureKind::Truncated => 20,
+                FailureKind::Malformed => 21,
+                FailureKind::Cancelled => 22,
+            },
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What to do about requests that fail in a given way.
+pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Connect(ConnectStage::Resolve) => "check the host name in --url",
+        FailureKind::Connect(ConnectStage::Tcp) => {
+            "check that the server is running and that host and port in --url are right"
+        }
+        FailureKind::Connect(ConnectStage::Tls) => {
+            "check http against https, trust the server's authority with --ca-file, or use \
+             --insecure on a test server"
+        }
+        FailureKind::Timeout => "give the server longer with --timeout, or less load",
+        FailureKind::Unauthorized => {
+            "give the right key through OPENAI_API_KEY, ANTHROPIC_API_KEY or --api-key-file"
+        }
+        FailureKind::Rejected => "check --model, --endpoint-type and the lengths asked for",
+        FailureKind::RateLimited => "lower the load to what the provider allows",
+        FailureKind::Overloaded => "the server is full: lower the load",
+        FailureKind::ServerError => "look at the server's own log",
+        FailureKind::InStream => "the server broke off its answers: look at its log",
+        FailureKind::Truncated => "the server closed its answers early: look at its log",
+        FailureKind::Malformed => "check --endpoint-type and that the port is the model's",
+        FailureKind::Cancelled => "let the run end by itself",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_failure_kind_has_its_own_code() {
+        let kinds = FailureKind::ALL.map(Exit::Requests);
+        let others = [
+            Exit::Success,
+            Exit::Other,
+            Exit::Usage,
+            Exit::File,
+            Exit::Model,
+            Exit::Resources,
+            Exit::Interrupted,
+        ];
+        let codes: HashSet<u8> = kinds.into_iter().chain(others).map(Exit::code).collect();
+        assert_eq!(codes.len(), kinds.len() + others.len());
+    }
+}

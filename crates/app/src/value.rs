@@ -1,0 +1,223 @@
+//! Values as people write them, each with its unit: `30s`, `20/s`, `8,64`, `ttft:200`.
+//!
+//! The same reading serves the command line and the configuration file, whose keys are turned into
+//! arguments.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A length of time, written with its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let at = text
+            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+            .ok_or_else(|| format!("`{text}` has no unit; write {text}s or {text}ms"))?;
+        let (number, unit) = text.split_at(at);
+        let number: f64 = number
+            .parse()
+            .map_err(|_| format!("`{text}` is not a length of time such as 30s, 250ms or 5m"))?;
+        let seconds = match unit.trim() {
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            other => return Err(format!("`{other}` is no unit of time; use us, ms, s, m or h")),
+        };
+        Duration::try_from_secs_f64(number * seconds)
+            .map(Self)
+            .map_err(|_| format!("`{text}` is too long"))
+    }
+}
+
+/// A rate, written `20/s`, `300/m` or `inf`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rate {
+    pub(crate) per_s: f64,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "inf" {
+            return Ok(Self { per_s: f64::INFINITY });
+        }
+        let (number, unit) =
+            text.split_once('/').ok_or_else(|| format!("`{text}` has no unit; write {text}/s"))?;
+        let per = match unit.trim() {
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            other => return Err(format!("`/{other}` is no unit of a rate; use /s, /m or /h")),
+        };
+        match number.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() && number > 0.0 => Ok(Self { per_s: number / per }),
+            _ => Err(format!("`{number}` is not a rate above zero")),
+        }
+    }
+}
+
+/// A list of values, written with commas between them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<T: FromStr> FromStr for List<T>
+where
+    T::Err: fmt::Display,
+{
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        split_outside_brackets(text)
+            .map(|item| item.trim().parse().map_err(|error| format!("`{}`: {error}", item.trim())))
+            .collect::<Result<Vec<T>, String>>()
+            .and_then(
+                |items| if items.is_empty() { Err("empty list".into()) } else { Ok(Self(items)) },
+            )
+    }
+}
+
+/// Splits at commas, but not inside `N(512,128)`.
+fn split_outside_brackets(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    text.split(move |letter| {
+        match letter {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    })
+}
+
+/// A share, written `1%` or `0.01`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Share(pub(crate) f64);
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, scale) = match text.trim().strip_suffix('%') {
+            Some(number) => (number, 0.01),
+            None => (text.trim(), 1.0),
+        };
+        match number.parse::<f64>() {
+            Ok(number) if (0.0..=1.0).contains(&(number * scale)) => Ok(Self(number * scale)),
+            _ => Err(format!("`{text}` is not a share such as 1% or 0.01")),
+        }
+    }
+}
+
+/// What an answer must keep to count as good: `ttft:200 tpot:50 e2el:5000`, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Goodput {
+    pub(crate) ttft_ms: Option<f64>,
+    pub(crate) tpot_ms: Option<f64>,
+    pub(crate) e2el_ms: Option<f64>,
+}
+
+impl FromStr for Goodput {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut goodput = Self::default();
+        let limits = text.split([' ', ',']).filter(|limit| !limit.is_empty());
+        for limit in limits {
+            let (name, value) = limit
+                .split_once(':')
+                .ok_or_else(|| format!("`{limit}` is not NAME:MILLISECONDS, such as ttft:200"))?;
+            let value: f64 = value
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite() && *value > 0.0)
+                .ok_or_else(|| format!("`{value}` is not a number of milliseconds above zero"))?;
+            let slot = match name {
+                "ttft" => &mut goodput.ttft_ms,
+                "tpot" => &mut goodput.tpot_ms,
+                "e2el" | "e2e" => &mut goodput.e2el_ms,
+                other => return Err(format!("`{other}` is no figure; use ttft, tpot or e2el")),
+            };
+            *slot = Some(value);
+        }
+        if goodput == Self::default() { Err("no limit given".into()) } else { Ok(goodput) }
+    }
+}
+
+/// An HTTP header, written `Name: value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The value may be a secret: it is not repeated in the error.
+        let (name, value) =
+            text.split_once(':').ok_or("a header is written `Name: value`; there is no colon")?;
+        Ok(Self { name: name.trim().to_owned(), value: value.trim().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_need_a_unit() {
+        for (text, wanted) in [
+            ("30s", Ok(Duration::from_secs(30))),
+            ("1.5s", Ok(Duration::from_millis(1500))),
+            ("250ms", Ok(Duration::from_millis(250))),
+            ("100us", Ok(Duration::from_micros(100))),
+            ("2m", Ok(Duration::from_secs(120))),
+            ("30", Err("no unit")),
+            ("5d", Err("no unit of time")),
+            ("s", Err("not a length")),
+        ] {
+            match (text.parse::<Span>(), wanted) {
+                (Ok(Span(got)), Ok(wanted)) => assert_eq!(got, wanted, "{text}"),
+                (Err(got), Err(part)) => assert!(got.contains(part), "{text}: {got}"),
+                (got, wanted) => panic!("{text}: {got:?} instead of {wanted:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn rates_need_a_unit() {
+        assert_eq!("20/s".parse(), Ok(Rate { per_s: 20.0 }));
+        assert_eq!("300/m".parse(), Ok(Rate { per_s: 5.0 }));
+        assert_eq!("inf".parse(), Ok(Rate { per_s: f64::INFINITY }));
+        assert!("20".parse::<Rate>().expect_err("no unit").contains("20/s"));
+        assert!("-1/s".parse::<Rate>().is_err());
+    }
+
+    #[test]
+    fn lists_split_outside_brackets() {
+        assert_eq!("1, 8,64".parse(), Ok(List(vec![1_u64, 8, 64])));
+        let lengths: List<String> = "N(512,128),64".parse().expect("two lengths");
+        assert_eq!(lengths.0, ["N(512,128)", "64"]);
+        assert!("1,x".parse::<List<u64>>().expect_err("not a number").contains("`x`"));
+    }
+
+    #[test]
+    fn limits_of_goodput_are_named() {
+        let goodput: Goodput = "ttft:200 tpot:50 e2el:5000".parse().expect("legal");
+        assert_eq!(goodput.ttft_ms, Some(200.0));
+        assert_eq!(goodput.e2el_ms, Some(5000.0));
+        assert!("ttfb:3".parse::<Goodput>().expect_err("unknown").contains("ttfb"));
+        assert!("ttft:-1".parse::<Goodput>().is_err());
+    }
+}

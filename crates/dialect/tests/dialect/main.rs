@@ -1,0 +1,10 @@
+//! The wire formats seen from outside: one module a subject.
+
+mod corpus;
+mod failures;
+mod recorded;
+mod requests;
+mod round_trip;
+mod sse;
+mod stream;
+mod whole;

@@ -1,0 +1,288 @@
+//! Plans carried out against a scripted model in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    Clock, CountSource, Exchange, Failure, FailureKind, Model, Outcome, Sampling, Seed, Tokenizer,
+};
+use load::pacer::Timer;
+use load::workload::{Scenario, Workload};
+use load::{
+    Arrivals, Closed, Control, Intake, Live, Load, Open, Parts, Plan, Report, RunError, Stop,
+    StopCause, Template, run,
+};
+use testkit::{Script, ScriptedModel, VirtualClock};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+fn plan(load: Load, stop: Stop) -> Plan {
+    Plan {
+        run: 7,
+        load,
+        ramp: Duration::ZERO,
+        stop,
+        warmup: 0,
+        prepare: true,
+        seed: Seed(1),
+        template: Template {
+            model: "m".into(),
+            max_tokens: None,
+            ignore_eos: false,
+            stream: true,
+            sampling: Sampling::default(),
+            stop: Arc::from([]),
+        },
+    }
+}
+
+fn closed(users: u64) -> Load {
+    Load::Closed(Closed { users, think: Duration::ZERO, requests_per_user: None })
+}
+
+fn open(rate_per_s: f64, in_flight_max: Option<u64>) -> Load {
+    Load::Open(Open { rate_per_s, arrivals: Arrivals::Constant, in_flight_max })
+}
+
+fn requests(count: u64) -> Stop {
+    Stop { requests: Some(count), ..Stop::default() }
+}
+
+/// Two tokens, the first after 100 ms and the second 100 ms later.
+fn answer() -> Script {
+    Script::tokens(2).ttft(100 * MS).itl(100 * MS)
+}
+
+struct Stage {
+    clock: Arc<VirtualClock>,
+    model: Arc<ScriptedModel>,
+    control: Control,
+    intake: Arc<Intake>,
+    tokenizer: Option<Arc<dyn Tokenizer>>,
+}
+
+impl Stage {
+    fn new(script: impl FnOnce(Arc<VirtualClock>) -> ScriptedModel) -> Self {
+        let clock = Arc::new(VirtualClock::new());
+        let model = Arc::new(script(Arc::clone(&clock)));
+        let intake = Arc::new(Intake::new(1_000));
+        Self { clock, model, control: Control::default(), intake, tokenizer: None }
+    }
+
+    fn always(script: Script) -> Self {
+        Self::new(|clock| ScriptedModel::always(clock, script))
+    }
+
+    async fn try_run(&self, plan: Plan) -> Result<(Report, Vec<Exchange>), RunError> {
+        plan.check().expect("a plan that can be run");
+        let parts = Parts {
+            model: Arc::clone(&self.model) as Arc<dyn Model>,
+            workload: Arc::new(Workload::scenario(Scenario::ShortQueries, Seed(0))),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            timer: Timer::Runtime,
+            intake: Arc::clone(&self.intake),
+            live: Arc::new(Live::default()),
+            tokenizer: self.tokenizer.clone(),
+        };
+        let report = run(plan, parts, self.control.clone()).await?;
+        Ok((report, self.intake.take(Vec::new())))
+    }
+
+    async fn run(&self, plan: Plan) -> (Report, Vec<Exchange>) {
+        self.try_run(plan).await.expect("the run takes place")
+    }
+}
+
+/// When each record was planned, in milliseconds after the window began, sorted.
+fn planned_ms(report: &Report, records: &[Exchange]) -> Vec<u128> {
+    let mut times: Vec<u128> = records
+        .iter()
+        .map(|record| record.timeline.planned.since(report.window_start).as_millis())
+        .collect();
+    times.sort_unstable();
+    times
+}
+
+fn failures(records: &[Exchange], wanted: FailureKind) -> usize {
+    let is_wanted = |record: &&Exchange| matches!(&record.outcome, Outcome::Failure(failure) if failure.kind == wanted);
+    records.iter().filter(is_wanted).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_of_a_closed_loop_ask_again_once_answered() {
+    let stage = Stage::always(answer());
+    let (report, records) = stage.run(plan(closed(3), requests(9))).await;
+    assert_eq!(report.cause, StopCause::Requests);
+    assert_eq!((report.requests, stage.model.in_flight_max()), (9, 3));
+    assert_eq!(planned_ms(&report, &records), [0, 0, 0, 200, 200, 200, 400, 400, 400]);
+    assert_eq!(report.window_end.since(report.window_start), 600 * MS);
+    let mut ids: Vec<u64> = records.iter().map(|record| record.id.index).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..9).collect::<Vec<_>>());
+    assert!(records.iter().all(|record| record.timeline.schedule_lag() < 2 * MS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ramp_spreads_the_users_and_opens_their_connections_ahead() {
+    let stage = Stage::always(answer());
+    let ramped = Plan { ramp: 4 * SECOND, ..plan(closed(4), requests(4)) };
+    let (report, records) = stage.run(ramped).await;
+    assert_eq!(planned_ms(&report, &records), [0, 200, 400, 600]);
+    let each = Load::Closed(Closed { users: 4, think: Duration::ZERO, requests_per_user: Some(1) });
+    let ramped = Plan { ramp: 4 * SECOND, ..plan(each, Stop::default()) };
+    let (report, records) = stage.run(ramped).await;
+    assert_eq!(planned_ms(&report, &records), [0, 1000, 2000, 3000]);
+    assert_eq!(stage.model.prepared(), 2 * 4 - 1, "the first run ended before its last user");
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_think_and_leave_when_they_have_asked_enough() {
+    let stage = Stage::always(answer());
+    let load = Load::Closed(Closed { users: 1, think: 300 * MS, requests_per_user: Some(3) });
+    let (report, records) = stage.run(plan(load, Stop::default())).await;
+    assert_eq!(planned_ms(&report, &records), [0, 500, 1000]);
+    assert_eq!(records.iter().map(|record| record.turn).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_loop_keeps_its_schedule_however_slow_the_answers() {
+    let stage = Stage::always(Script::tokens(1).ttft(10 * SECOND));
+    let (report, records) = stage.run(plan(open(4.0, None), requests(6))).await;
+    assert_eq!(planned_ms(&report, &records), [0, 250, 500, 750, 1000, 1250]);
+    assert_eq!(stage.model.in_flight_max(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_beyond_the_limit_in_flight_wait_and_their_wait_shows() {
+    let stage = Stage::always(Script::tokens(1).ttft(SECOND));
+    let (report, records) = stage.run(plan(open(4.0, Some(1)), requests(3))).await;
+    assert_eq!(planned_ms(&report, &records), [0, 250, 500]);
+    assert_eq!(stage.model.in_flight_max(), 1);
+    let lags: Vec<u128> =
+        records.iter().map(|record| record.timeline.schedule_lag().as_millis()).collect();
+    assert_eq!(lags, [0, 750, 1500]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duration_ends_the_offering_and_awaits_what_is_in_flight() {
+    for (load, sent) in [(closed(1), 5), (open(10.0, None), 10)] {
+        let stage = Stage::always(answer());
+        let stop = Stop { duration: Some(SECOND), ..Stop::default() };
+        let (report, records) = stage.run(plan(load.clone(), stop)).await;
+        assert_eq!(report.cause, StopCause::Duration, "{load}");
+        assert_eq!(report.window_end.since(report.window_start), SECOND, "{load}");
+        assert_eq!(records.len(), sent, "{load}");
+        assert!(records.iter().all(|record| record.outcome.is_success()), "{load}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_failures_end_the_run() {
+    let stage = Stage::always(Script::failure_of(FailureKind::Overloaded).ttft(10 * MS));
+    let stop = Stop { failures: Some(3), ..requests(100) };
+    let (report, records) = stage.run(plan(closed(1), stop)).await;
+    assert_eq!(report.cause, StopCause::Failures);
+    assert_eq!(failures(&records, FailureKind::Overloaded), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_awaits_what_is_in_flight_and_aborting_records_it_as_cancelled() {
+    let stage = Stage::always(answer());
+    let (report, records) = tokio::join!(stage.run(plan(closed(2), requests(100))), async {
+        tokio::time::sleep(250 * MS).await;
+        stage.control.stop.cancel();
+    })
+    .0;
+    assert_eq!((report.cause, records.len()), (StopCause::Interrupted, 4));
+    assert!(records.iter().all(|record| record.outcome.is_success()));
+
+    let stage = Stage::always(Script::tokens(1).ttft(MS).hanging());
+    let (report, records) = tokio::join!(stage.run(plan(closed(2), requests(100))), async {
+        tokio::time::sleep(250 * MS).await;
+        stage.control.stop.cancel();
+        tokio::time::sleep(250 * MS).await;
+        stage.control.abort.cancel();
+    })
+    .0;
+    assert_eq!(report.cause, StopCause::Aborted);
+    assert_eq!((records.len(), failures(&records, FailureKind::Cancelled)), (2, 2));
+    assert!(records.iter().all(|record| record.timeline.chunks.len() == 1));
+    assert_eq!(stage.model.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn warm_up_comes_first_and_is_marked() {
+    let stage = Stage::always(answer());
+    let warm = Plan { warmup: 4, ..plan(closed(2), requests(2)) };
+    let (report, records) = stage.run(warm).await;
+    let (warmup, measured): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.warmup);
+    assert_eq!((warmup.len(), measured.len(), report.requests), (4, 2, 2));
+    let last_warmup = warmup.iter().map(|record| record.timeline.finished.read).max();
+    assert!(last_warmup <= Some(report.window_start));
+    let asked = stage.model.asked();
+    let prompts: Vec<_> = asked.iter().map(|asked| &asked.request.prompt).collect();
+    assert!(prompts[..4].iter().all(|warm| !prompts[4..].contains(warm)), "no prompt is warmed up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_counted_by_the_server_else_the_tokenizer_else_estimated() {
+    struct Letters;
+    impl Tokenizer for Letters {
+        fn encode(&self, text: &str) -> Vec<u32> {
+            text.bytes().map(u32::from).collect()
+        }
+        fn decode(&self, tokens: &[u32]) -> String {
+            tokens.iter().filter_map(|&token| char::from_u32(token)).collect()
+        }
+        fn vocabulary_size(&self) -> usize {
+            256
+        }
+        fn name(&self) -> &str {
+            "letters"
+        }
+    }
+    let counted = |script: Script, tokenizer: Option<Arc<dyn Tokenizer>>| async move {
+        let stage = Stage { tokenizer, ..Stage::always(script) };
+        let (_, records) = stage.run(plan(closed(1), requests(1))).await;
+        (records[0].usage.output.count(), records[0].output_source)
+    };
+    let reported = Script::answer(["ab", "cde"]);
+    let silent = Script::answer(["ab", "cde"]).usage(None);
+    let letters: Arc<dyn Tokenizer> = Arc::new(Letters);
+    assert_eq!(counted(reported, Some(Arc::clone(&letters))).await, (2, CountSource::Server));
+    assert_eq!(counted(silent.clone(), Some(letters)).await, (5, CountSource::Tokenizer));
+    assert_eq!(counted(silent, None).await, (2, CountSource::Estimate));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_intake_holds_new_requests_back_and_loses_none() {
+    let mut stage = Stage::always(Script::tokens(1).ttft(MS));
+    stage.intake = Arc::new(Intake::new(2));
+    let intake = Arc::clone(&stage.intake);
+    let mut taken = Vec::new();
+    let drain = async {
+        loop {
+            tokio::time::sleep(50 * MS).await;
+            taken.extend(intake.take(Vec::new()));
+        }
+    };
+    let (report, rest) = tokio::select! {
+        ran = stage.run(plan(closed(1), requests(10))) => ran,
+        () = drain => unreachable!("draining never ends"),
+    };
+    assert_eq!(taken.len() + rest.len(), 10);
+    assert!(report.held_back >= 4, "held back {} times", report.held_back);
+    assert!(report.window_end.since(report.window_start) >= 200 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_cannot_be_reached_is_told_before_the_run() {
+    let refused = Failure::new(FailureKind::Timeout, "nobody there");
+    let stage = Stage::new(|clock| {
+        ScriptedModel::always(clock, answer()).preparing([Err(refused.clone())])
+    });
+    let error = stage.try_run(plan(closed(2), requests(2))).await.expect_err("not run");
+    assert!(matches!(error, RunError::Prepare(failure) if failure == refused));
+    assert_eq!(stage.model.asked().len(), 0);
+}
