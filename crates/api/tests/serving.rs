@@ -230,7 +230,7 @@ async fn whole_answers_come_in_every_form() {
 async fn models_health_and_metrics_are_told() {
     let server = Fixture::start(hello()).await;
     assert_snapshot!(server.get("/v1/models").await.body, @r#"
-    {"object":"list","data":[{"id":"tiny","object":"model","type":"model","created":1767225600,"owned_by":"prony","display_name":"tiny"}],"has_more":false,"first_id":"tiny","last_id":"tiny"}
+    {"object":"list","data":[{"id":"tiny","object":"model","type":"model","created":1767225600,"created_at":"2026-01-01T00:00:00Z","owned_by":"prony","display_name":"tiny"}],"has_more":false,"first_id":"tiny","last_id":"tiny"}
     "#);
     assert_eq!(server.get("/health").await.body, r#"{"status":"ok"}"#);
     let metrics = server.get("/metrics").await;

@@ -7,7 +7,7 @@
 //! | free | running | [`Schedule::admit`] finds a place and room for prompt and longest answer |
 //! | running | running | [`Schedule::decoded`] counts its tokens of a tick; [`Schedule::push`] adds a drawn one |
 //! | running | kept | [`Schedule::retire`], where prefixes are kept |
-//! | running | free | [`Schedule::retire`], where they are not |
+//! | running | free | [`Schedule::retire`], where they are not, or one kept before serves as well |
 //! | kept | free | it is the longest unused and room or its place is needed |
 //!
 //! Room is counted in cells, one a cached token. Sequences with the same beginning share its cells.
@@ -227,9 +227,13 @@ impl Schedule {
         }
         let spare = self.at_mut(sequence).cells.split_off(cached);
         self.release(&spare);
-        let ended = self.at_mut(sequence);
-        ended.tokens.truncate(cached);
-        ended.state = State::Kept { since };
+        self.at_mut(sequence).tokens.truncate(cached);
+        if let Some(covering) = self.covering(sequence) {
+            self.at_mut(covering).state = State::Kept { since };
+            self.free_sequence(sequence);
+            return Some(sequence);
+        }
+        self.at_mut(sequence).state = State::Kept { since };
         self.forget_covered(sequence).or_else(|| {
             if self.kept().count() > self.limits.kept { self.forget_oldest() } else { None }
         })
@@ -292,6 +296,12 @@ impl Schedule {
         let (_, oldest) = self.kept().min()?;
         self.free_sequence(oldest);
         Some(oldest)
+    }
+
+    /// A kept sequence that begins with all of `sequence`'s tokens, and serves whatever it would.
+    fn covering(&self, sequence: SequenceId) -> Option<SequenceId> {
+        let tokens = &self.at(sequence).tokens;
+        self.kept().map(|(_, id)| id).find(|&id| self.at(id).tokens.starts_with(tokens))
     }
 
     /// Forgets a kept sequence all of whose tokens begin another one: it can serve no request that

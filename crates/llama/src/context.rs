@@ -144,6 +144,11 @@ impl Batch {
         self.tokens.is_empty()
     }
 
+    /// The indices of the tokens pushed with `output`.
+    pub fn outputs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.outputs.iter().enumerate().filter(|(_, output)| **output != 0).map(|(index, _)| index)
+    }
+
     /// The batch as C sees it; its pointers are good until the batch is touched again.
     fn raw(&mut self) -> RawBatch {
         let first = self.sequences.as_mut_ptr();

@@ -410,6 +410,7 @@ impl Tokenizer for Model {
 /// Refuses a file that does not begin as GGUF does, so that a wrong file is told from a damaged one.
 fn check_magic(path: &Path) -> Result<(), LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+    #[expect(clippy::disallowed_methods, reason = "this crate is one of those that open files")]
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
     let mut magic = [0; 4];
     match file.read_exact(&mut magic) {

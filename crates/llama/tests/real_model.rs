@@ -28,7 +28,7 @@ fn real_model() -> Option<Model> {
                 "{} is missing: run {script}",
                 path.display()
             );
-            eprintln!("skipped: {} is missing: run {script}", path.display());
+            println!("skipped: {} is missing: run {script}", path.display());
             return None;
         }
     }

@@ -1,28 +1,30 @@
 //! The model made of a target's connections.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::{
     BoxFuture, Clock, Completion, Failure, FailureKind, Model, Progress, Request, Seed, Sink,
 };
 
-use crate::http1::{self, Exchanged};
-use crate::pool::Pool;
+use crate::answer::{Exchanged, Expect};
+use crate::redact::Redactor;
+use crate::request::RequestHead;
 use crate::target::{Target, TargetError};
-use crate::transport::Connector;
+use crate::wire::{Call, Wire};
 
 /// A remote model.
+///
+/// Every try at a request is told to the sink from `Connected` on; a further try begins with
+/// `Attempt`, after the pause before it. Over HTTP/2 the requests that come together share a new
+/// connection, and the one that opened it is told what that cost.
 #[derive(Debug)]
 pub struct Provider {
     target: Target,
-    connector: Connector,
-    pool: Pool,
-    /// The request's head up to `x-request-id`, the same for every request.
-    head: String,
+    wire: Wire,
+    redactor: Redactor,
     clock: Arc<dyn Clock>,
-    stamped: AtomicBool,
 }
 
 impl Provider {
@@ -32,10 +34,9 @@ impl Provider {
     /// A [`TargetError`] where the target's settings cannot be used.
     pub fn new(target: Target, clock: Arc<dyn Clock>) -> Result<Self, TargetError> {
         target.check()?;
-        let connector = Connector::new(&target, Arc::clone(&clock))?;
-        let head = request_head(&target);
-        let (pool, stamped) = (Pool::default(), AtomicBool::new(true));
-        Ok(Self { target, connector, pool, head, clock, stamped })
+        let wire = Wire::new(&target, &RequestHead::ask(&target), Arc::clone(&clock))?;
+        let redactor = Redactor::new(&target);
+        Ok(Self { target, wire, redactor, clock })
     }
 
     /// The settings it was made from.
@@ -47,7 +48,7 @@ impl Provider {
     /// Whether every connection so far had the kernel's receive stamps.
     #[must_use]
     pub fn is_stamped(&self) -> bool {
-        self.stamped.load(Ordering::Relaxed)
+        self.wire.is_stamped()
     }
 
     async fn send_with_retries(
@@ -55,18 +56,26 @@ impl Provider {
         request: &Request,
         sink: &mut dyn Sink,
     ) -> Result<Completion, Failure> {
-        let body = dialect::encode_request(self.target.format, request, &self.target.options)
+        let format = self.target.format;
+        let body = dialect::encode_request(format, request, &self.target.options)
             .map_err(|error| Failure::new(FailureKind::Rejected, error.to_string()))?;
-        let wire = self.wire(request, &body);
+        let call = Call {
+            id: Some(request.id),
+            body: Bytes::from(body),
+            expect: Expect::Answer { format, streamed: request.stream },
+            timeouts: &self.target.timeouts,
+            clock: &*self.clock,
+        };
         let mut tried = 0;
         loop {
-            let exchanged = self.try_once(&wire, sink).await;
-            let failure = match exchanged.result {
+            let exchanged = self.wire.exchange(&call, sink).await;
+            let (begun, result) = self.conclude(exchanged, sink);
+            let failure = match result {
                 Ok(completion) => return Ok(completion),
-                Err(failure) => self.redacted(failure),
+                Err(failure) => failure,
             };
             let last = tried == self.target.retries.most;
-            if last || !failure.retryable || exchanged.begun {
+            if last || !failure.retryable || begun {
                 return Err(failure);
             }
             let Some(pause) = back_off(&failure, tried, request) else { return Err(failure) };
@@ -76,61 +85,23 @@ impl Provider {
         }
     }
 
-    async fn try_once(&self, wire: &[u8], sink: &mut dyn Sink) -> Exchanged {
-        let mut transport = match self.pool.take() {
-            Some(transport) => transport,
-            None => match self.connector.open().await {
-                Ok((transport, cost)) => {
-                    self.note_stamps(transport.is_stamped());
-                    sink.progress(Progress::Connected(cost));
-                    transport
-                }
-                Err(failure) => {
-                    return Exchanged { result: Err(failure), reusable: false, begun: false };
-                }
-            },
-        };
-        let (format, timeouts) = (self.target.format, &self.target.timeouts);
-        let exchanged =
-            http1::exchange(&mut transport, wire, format, timeouts, &*self.clock, sink).await;
-        if exchanged.reusable {
-            self.pool.put(transport);
-        }
-        exchanged
-    }
-
-    fn note_stamps(&self, stamped: bool) {
-        if !stamped {
-            self.stamped.store(false, Ordering::Relaxed);
-        }
-    }
-
-    fn wire(&self, request: &Request, body: &[u8]) -> Vec<u8> {
-        use std::io::Write as _;
-        let mut wire = Vec::with_capacity(self.head.len() + body.len() + 96);
-        wire.extend_from_slice(self.head.as_bytes());
-        write!(wire, "{}\r\ncontent-length: {}\r\n\r\n", request.id, body.len())
-            .expect("writing to memory cannot fail");
-        wire.extend_from_slice(body);
-        wire
-    }
-
-    /// A server may quote the key it was sent in its complaint.
-    fn redacted(&self, mut failure: Failure) -> Failure {
-        if let Some(key) = &self.target.key {
-            failure.message = key.redact(&failure.message);
-        }
-        failure
+    /// Whether tokens were handed on, and how the try ended.
+    fn conclude(
+        &self,
+        exchanged: Exchanged,
+        sink: &mut dyn Sink,
+    ) -> (bool, Result<Completion, Failure>) {
+        let unix_seconds = self.clock.unix_nanos() / 1_000_000_000;
+        let begun = exchanged.begun();
+        let result = exchanged.completion(unix_seconds, sink);
+        (begun, result.map_err(|failure| self.redactor.redact(failure)))
     }
 }
 
 impl Model for Provider {
     fn prepare(&self) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async {
-            let (transport, _) = self.connector.open().await?;
-            self.note_stamps(transport.is_stamped());
-            self.pool.put(transport);
-            Ok(())
+            self.wire.prepare().await.map_err(|failure| self.redactor.redact(failure))
         })
     }
 
@@ -141,29 +112,6 @@ impl Model for Provider {
     ) -> BoxFuture<'a, Result<Completion, Failure>> {
         Box::pin(self.send_with_retries(request, sink))
     }
-}
-
-/// The head of every request, up to the value of `x-request-id`.
-fn request_head(target: &Target) -> String {
-    let mut head = format!(
-        "POST {}{} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\naccept: */*\r\n\
-         user-agent: prony/{}\r\n",
-        target.url.prefix,
-        dialect::path(target.format),
-        target.url.authority(),
-        env!("CARGO_PKG_VERSION"),
-    );
-    let own = dialect::request_headers(target.format, target.key.as_ref());
-    let given =
-        |name: &str| target.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-    for (name, value) in own.iter().filter(|(name, _)| !given(name)) {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    for (name, value) in &target.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("x-request-id: ");
-    head
 }
 
 /// How long to wait before try `tried + 1`: what the server asks for, up to two minutes (beyond

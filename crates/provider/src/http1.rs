@@ -1,18 +1,21 @@
 //! Drives one exchange over an HTTP/1.1 connection.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use domain::{Arrival, Clock, Completion, Failure, FailureKind, Progress, Sink, WireFormat};
-use tokio::io::AsyncWriteExt as _;
-use tokio::time::{Instant, Sleep};
+use domain::{Arrival, Connection, Failure, FailureKind, Progress, Secret, Sink};
+use tokio::io::AsyncWrite as _;
 
-use crate::response::{Kept, ResponseReader};
-use crate::target::Timeouts;
-use crate::transport::Transport;
+use crate::answer::{Exchanged, truncated};
+use crate::patience::{Patience, Stage};
+use crate::pool::Pool;
+use crate::request::{ID_HEADER, RequestHead};
+use crate::response::ResponseReader;
+use crate::transport::{Connector, Transport};
+use crate::wire::Call;
 
 /// One read's worth of bytes. All connections of a thread share it: nothing is borrowed from it
 /// across an await, so a connection that waits holds no buffer.
@@ -23,64 +26,116 @@ thread_local! {
         RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
-/// How an exchange left its connection.
-pub(crate) struct Exchanged {
-    pub(crate) result: Result<Completion, Failure>,
-    /// Whether the connection can carry another request.
-    pub(crate) reusable: bool,
-    /// Whether part of an answer had been handed on.
-    pub(crate) begun: bool,
+/// A target reached over HTTP/1.1: one request at a time on each connection.
+#[derive(Debug)]
+pub(crate) struct Http1 {
+    connector: Connector,
+    pool: Pool,
+    /// What every request begins with.
+    head: Secret,
 }
 
-/// Sends `wire` and reads the answer into `sink`.
-pub(crate) async fn exchange(
-    transport: &mut Transport,
-    wire: &[u8],
-    format: WireFormat,
-    timeouts: &Timeouts,
-    clock: &dyn Clock,
-    sink: &mut dyn Sink,
-) -> Exchanged {
-    let mut reader = ResponseReader::new(Some(format));
-    let read = send_and_read(transport, wire, &mut reader, timeouts, clock, sink).await;
-    let (reusable, begun) = (read.is_ok() && reader.keep_alive(), reader.begun);
-    let unix_seconds = clock.unix_nanos() / 1_000_000_000;
-    let result = read.and_then(|at| reader.finish(at, unix_seconds, sink));
-    Exchanged { result, reusable, begun }
+impl Http1 {
+    pub(crate) fn new(connector: Connector, head: &RequestHead) -> Self {
+        Self { connector, pool: Pool::default(), head: head.http1() }
+    }
+
+    pub(crate) const fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Opens a connection for a request to come.
+    pub(crate) async fn prepare(&self) -> Result<(), Failure> {
+        let (transport, _) = self.connector.open().await?;
+        self.pool.put(transport);
+        Ok(())
+    }
+
+    /// Sends `call` on an idle connection or a new one, and reads its answer into `sink`. The
+    /// connection goes back to the idle ones only if request and answer came to their ends.
+    pub(crate) async fn exchange(&self, call: &Call<'_>, sink: &mut dyn Sink) -> Exchanged {
+        let mut transport = match self.transport().await {
+            Ok((transport, None)) => transport,
+            Ok((transport, Some(cost))) => {
+                sink.progress(Progress::Connected(cost));
+                transport
+            }
+            Err(failure) => return Exchanged::failed(failure),
+        };
+        let mut reader = ResponseReader::new(call.expect);
+        let bytes = request_bytes(self.head.reveal(), call);
+        let end = send_and_read(&mut transport, &bytes, &mut reader, call, sink).await;
+        if end.is_ok() && reader.keep_alive() {
+            self.pool.put(transport);
+        }
+        Exchanged::new(end, reader.into_answer())
+    }
+
+    async fn transport(&self) -> Result<(Transport, Option<Connection>), Failure> {
+        match self.pool.take() {
+            Some(transport) => Ok((transport, None)),
+            None => self.connector.open().await.map(|(transport, cost)| (transport, Some(cost))),
+        }
+    }
 }
 
-/// Sends `wire` and returns the answer as it comes, whatever its status.
-pub(crate) async fn fetch(
-    transport: &mut Transport,
-    wire: &[u8],
-    timeouts: &Timeouts,
-    clock: &dyn Clock,
-) -> Result<Kept, Failure> {
-    let mut reader = ResponseReader::new(None);
-    send_and_read(transport, wire, &mut reader, timeouts, clock, &mut Unwatched).await?;
-    reader.into_kept().ok_or_else(|| Failure::new(FailureKind::Truncated, "the answer has no end"))
-}
-
-/// Whoever fetches wants the end, not the steps.
-struct Unwatched;
-
-impl Sink for Unwatched {
-    fn progress(&mut self, _: Progress<'_>) {}
+fn request_bytes(head: &str, call: &Call<'_>) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut bytes = Vec::with_capacity(head.len() + call.body.len() + 96);
+    bytes.extend_from_slice(head.as_bytes());
+    let mut written = Ok(());
+    if let Some(id) = call.id {
+        written = written.and_then(|()| write!(bytes, "{ID_HEADER}: {id}\r\n"));
+    }
+    if !call.body.is_empty() {
+        written = written.and_then(|()| write!(bytes, "content-length: {}\r\n", call.body.len()));
+    }
+    written.expect("writing to memory cannot fail");
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&call.body);
+    bytes
 }
 
 async fn send_and_read(
     transport: &mut Transport,
-    wire: &[u8],
+    bytes: &[u8],
     reader: &mut ResponseReader,
-    timeouts: &Timeouts,
-    clock: &dyn Clock,
+    call: &Call<'_>,
     sink: &mut dyn Sink,
 ) -> Result<Arrival, Failure> {
-    let mut patience = Patience::new(timeouts);
-    transport.write_all(wire).await.map_err(|error| broken(&error))?;
-    transport.flush().await.map_err(|error| broken(&error))?;
-    sink.progress(Progress::Sent(clock.now()));
-    poll_fn(|context| read_answer(context, transport, reader, &mut patience, sink)).await
+    let mut patience = Patience::new(call.timeouts);
+    let mut left = bytes;
+    let written = patience.wait(|context| write(context, transport, &mut left)).await?;
+    if written.is_ok() {
+        sink.progress(Progress::Sent(call.clock.now()));
+    }
+    let read =
+        poll_fn(|context| read_answer(context, transport, reader, &mut patience, sink)).await;
+    match (written, read) {
+        (Ok(()), read) => read,
+        // A server may refuse a request and hang up before it has read all of it: its answer says
+        // more than the broken pipe.
+        (Err(_), Ok(at)) => {
+            reader.refuse_reuse();
+            Ok(at)
+        }
+        (Err(error), Err(_)) => Err(broken(&error)),
+    }
+}
+
+fn write(
+    context: &mut Context<'_>,
+    transport: &mut Transport,
+    left: &mut &[u8],
+) -> Poll<io::Result<()>> {
+    while !left.is_empty() {
+        let written = ready!(Pin::new(&mut *transport).poll_write(context, left))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        *left = &left[written..];
+    }
+    Pin::new(transport).poll_flush(context)
 }
 
 fn read_answer(
@@ -94,8 +149,13 @@ fn read_answer(
         loop {
             let length = match transport.poll_recv(context, buffer) {
                 Poll::Ready(Ok(length)) => length,
+                // TLS cut off without its farewell, as many servers do. Whether the answer was
+                // whole is for its own framing to say.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
-                Poll::Pending => return patience.poll(context, reader.has_head()).map(Err),
+                Poll::Pending => {
+                    return patience.poll(context, Stage::of(reader.has_body())).map(Err);
+                }
             };
             let at = transport.arrival();
             if length == 0 {
@@ -113,71 +173,10 @@ fn read_answer(
 }
 
 fn broken(error: &io::Error) -> Failure {
-    let kind = match error.kind() {
-        io::ErrorKind::InvalidData => FailureKind::Malformed,
-        _ => FailureKind::Truncated,
-    };
-    Failure::new(kind, format!("the connection broke: {error}"))
-}
-
-/// The time limits of one exchange, on one timer that is set anew only when it fires: a token costs
-/// a note of the time, not a timer.
-struct Patience {
-    timeouts: Timeouts,
-    begun: Instant,
-    last_read: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    fn new(timeouts: &Timeouts) -> Self {
-        let begun = Instant::now();
-        Self { timeouts: *timeouts, begun, last_read: begun, timer: None }
-    }
-
-    fn note_read(&mut self) {
-        if self.timeouts.between_bytes.is_some() {
-            self.last_read = Instant::now();
+    match error.kind() {
+        io::ErrorKind::InvalidData => {
+            Failure::new(FailureKind::Malformed, format!("the connection's TLS broke: {error}"))
         }
-    }
-
-    /// The next limit to pass, and what to say when it does.
-    fn next(&self, has_head: bool) -> Option<(Instant, String)> {
-        let total = self
-            .timeouts
-            .total
-            .map(|limit| (self.begun + limit, format!("no end of the answer within {limit:?}")));
-        let step = if has_head {
-            self.timeouts.between_bytes.map(|limit| {
-                (self.last_read + limit, format!("nothing came for {limit:?} inside the answer"))
-            })
-        } else {
-            self.timeouts
-                .first_byte
-                .map(|limit| (self.begun + limit, format!("no answer began within {limit:?}")))
-        };
-        match (total, step) {
-            (Some(total), Some(step)) => Some(if step.0 < total.0 { step } else { total }),
-            (total, step) => total.or(step),
-        }
-    }
-
-    /// Ready with the failure once a limit has passed.
-    fn poll(&mut self, context: &mut Context<'_>, has_head: bool) -> Poll<Failure> {
-        if self.timer.is_none() {
-            let Some((deadline, _)) = self.next(has_head) else { return Poll::Pending };
-            self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
-        }
-        loop {
-            let Some(timer) = &mut self.timer else { return Poll::Pending };
-            ready!(timer.as_mut().poll(context));
-            let Some((deadline, message)) = self.next(has_head) else { return Poll::Pending };
-            if deadline <= Instant::now() {
-                return Poll::Ready(Failure::new(FailureKind::Timeout, message));
-            }
-            if let Some(timer) = &mut self.timer {
-                timer.as_mut().reset(deadline);
-            }
-        }
+        _ => truncated(format!("the connection broke: {error}")),
     }
 }

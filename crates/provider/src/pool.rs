@@ -14,7 +14,7 @@ impl Pool {
     /// Takes an idle connection that is still good; those that are not are dropped.
     pub(crate) fn take(&self) -> Option<Transport> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(transport) = idle.pop() {
+        while let Some(mut transport) = idle.pop() {
             if transport.is_idle() {
                 return Some(transport);
             }

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dialect::models::ModelEntry;
-use domain::{Clock, Failure, WireFormat};
+use domain::{Clock, Failure, Progress, Sink, WireFormat};
 
-use crate::http1;
-use crate::response::Kept;
+use crate::answer::{Expect, Kept};
+use crate::redact::Redactor;
+use crate::request::RequestHead;
 use crate::target::{Target, TargetError, Timeouts};
-use crate::transport::Connector;
+use crate::wire::{Call, Wire};
 
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +32,16 @@ pub struct Probed {
 /// cannot be reached, is no HTTP server, or refuses the key.
 pub async fn probe(target: &Target, clock: Arc<dyn Clock>) -> Result<Probed, ProbeError> {
     target.check()?;
-    let connector = Connector::new(target, Arc::clone(&clock))?;
-    let answer = ask(target, &connector, &*clock).await?;
+    let wire = Wire::new(target, &RequestHead::list_models(target), Arc::clone(&clock))?;
+    let redactor = Redactor::new(target);
+    let asked = ask(target, &wire, &*clock).await;
+    let answer = asked.map_err(|failure| redactor.redact(failure))?;
     let server = answer.header("server").map(str::to_owned);
     match answer.status {
         200 => Ok(Probed { models: dialect::models::parse_list(&answer.body).ok(), server }),
         401 | 403 => {
-            let mut failure = answer.failure(clock.unix_nanos() / 1_000_000_000);
-            if let Some(key) = &target.key {
-                failure.message = key.redact(&failure.message);
-            }
-            Err(failure.into())
+            let failure = answer.failure(clock.unix_nanos() / 1_000_000_000);
+            Err(redactor.redact(failure).into())
         }
         _ => Ok(Probed { models: None, server }),
     }
@@ -70,26 +71,21 @@ pub fn likely_format(url: &str) -> WireFormat {
     }
 }
 
-async fn ask(target: &Target, connector: &Connector, clock: &dyn Clock) -> Result<Kept, Failure> {
-    let (mut transport, _) = connector.open().await?;
-    let mut wire = format!(
-        "GET {}{} HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nconnection: close\r\n",
-        target.url.prefix,
-        dialect::models::PATH,
-        target.url.authority()
-    );
-    for (name, value) in dialect::request_headers(target.format, target.key.as_ref()) {
-        wire.push_str(&format!("{name}: {value}\r\n"));
-    }
-    for (name, value) in &target.headers {
-        wire.push_str(&format!("{name}: {value}\r\n"));
-    }
-    wire.push_str("\r\n");
+async fn ask(target: &Target, wire: &Wire, clock: &dyn Clock) -> Result<Kept, Failure> {
     let timeouts = Timeouts {
         first_byte: Some(target.timeouts.connect),
         between_bytes: Some(target.timeouts.connect),
         total: Some(target.timeouts.connect * 2),
         ..target.timeouts
     };
-    http1::fetch(&mut transport, wire.as_bytes(), &timeouts, clock).await
+    let (id, body, expect) = (None, Bytes::new(), Expect::Anything);
+    let call = Call { id, body, expect, timeouts: &timeouts, clock };
+    wire.exchange(&call, &mut Unwatched).await.kept()
+}
+
+/// Whoever asks what a server is wants the end, not the steps.
+struct Unwatched;
+
+impl Sink for Unwatched {
+    fn progress(&mut self, _: Progress<'_>) {}
 }

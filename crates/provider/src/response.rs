@@ -1,85 +1,46 @@
 //! Reads one HTTP/1.1 answer from bytes and their arrivals, without I/O.
 
-use dialect::{AnswerDecoder, Piece};
-use domain::{
-    Arrival, Chunk, ChunkKind, Completion, Failure, FailureKind, Payload, Progress, Sink,
-    WireFormat,
-};
+use domain::{Arrival, Failure, Sink};
 
+use crate::answer::{Answer, Expect, Fields, Head, malformed, truncated};
 use crate::body::{Chunked, Framing};
 
 /// The longest head of an answer.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The longest body that is kept whole: an unstreamed answer, or an error.
-const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 const HEADERS_MAX: usize = 96;
-
-/// What has been decided about an answer's body once its head was read.
-#[derive(Debug)]
-enum Body {
-    /// Events, decoded as they come.
-    Stream(WireFormat, Box<AnswerDecoder>),
-    /// One JSON document, decoded at its end.
-    Whole(WireFormat, Vec<u8>),
-    /// The body of a refusal, or of an answer that no dialect is to read.
-    Kept(Kept),
-}
-
-/// An answer as it came.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) status: u16,
-    headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Kept {
-    /// The value of the header whose lower-case name is `name`.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The failure it stands for.
-    pub(crate) fn failure(&self, unix_seconds: u64) -> Failure {
-        let header = |name: &str| self.header(name);
-        dialect::failure::from_response(self.status, header, &self.body, unix_seconds)
-    }
-}
 
 #[derive(Debug)]
 enum State {
     /// Reading the head; what came of it so far.
     Head(Vec<u8>),
     /// Reading the body.
-    Body(Framing, Body),
+    Body(Framing),
     /// The body ended.
-    Ended(Body),
+    Ended,
 }
 
 /// One answer being read.
 #[derive(Debug)]
 pub(crate) struct ResponseReader {
-    /// How to read a success; `None` keeps it as it is.
-    format: Option<WireFormat>,
+    expect: Expect,
     state: State,
+    answer: Option<Answer>,
     keep_alive: bool,
-    /// Whether a chunk was handed on: such an answer is never asked for again.
-    pub(crate) begun: bool,
 }
 
 impl ResponseReader {
-    pub(crate) const fn new(format: Option<WireFormat>) -> Self {
-        Self { format, state: State::Head(Vec::new()), keep_alive: true, begun: false }
+    pub(crate) const fn new(expect: Expect) -> Self {
+        Self { expect, state: State::Head(Vec::new()), answer: None, keep_alive: true }
     }
 
     /// Whether the first byte of the body came.
-    pub(crate) const fn has_head(&self) -> bool {
-        !matches!(self.state, State::Head(_))
+    pub(crate) fn has_body(&self) -> bool {
+        self.answer.as_ref().is_some_and(Answer::has_body)
     }
 
     /// Whether the whole answer came.
     pub(crate) const fn is_done(&self) -> bool {
-        matches!(self.state, State::Ended(_))
+        matches!(self.state, State::Ended)
     }
 
     /// Whether the connection can carry another request.
@@ -87,121 +48,104 @@ impl ResponseReader {
         self.keep_alive && self.is_done()
     }
 
+    /// Lets the connection carry no other request, whatever the answer says.
+    pub(crate) const fn refuse_reuse(&mut self) {
+        self.keep_alive = false;
+    }
+
+    /// The answer, if its head came.
+    pub(crate) fn into_answer(self) -> Option<Answer> {
+        self.answer
+    }
+
     /// Takes in the bytes of one read.
     pub(crate) fn take(
         &mut self,
-        mut bytes: &[u8],
+        bytes: &[u8],
         at: Arrival,
         sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
-        if let State::Head(partial) = &mut self.state {
-            let begun = !partial.is_empty();
-            if begun {
-                partial.extend_from_slice(bytes);
-                let whole = std::mem::take(partial);
-                let length = self.read_head(&whole, at, sink)?;
-                if length == 0 {
-                    self.state = State::Head(whole);
-                    return Ok(());
-                }
-                return self.take_body(&whole[length..], at, sink);
-            }
-            let length = self.read_head(bytes, at, sink)?;
-            if length == 0 {
-                self.state = State::Head(bytes.to_vec());
-                return Ok(());
-            }
-            bytes = &bytes[length..];
+        let State::Head(partial) = &mut self.state else {
+            return self.take_body(bytes, at, sink);
+        };
+        if partial.is_empty() {
+            return self.take_head(bytes, at, sink);
         }
-        self.take_body(bytes, at, sink)
+        partial.extend_from_slice(bytes);
+        let all = std::mem::take(partial);
+        self.take_head(&all, at, sink)
     }
 
-    /// Reads the head if it is whole; returns its length, or zero where more must come. Interim
-    /// answers (1xx) are skipped.
+    /// Takes in everything that came so far, of which the head is not known to be whole.
+    fn take_head(&mut self, bytes: &[u8], at: Arrival, sink: &mut dyn Sink) -> Result<(), Failure> {
+        match self.read_head(bytes, at, sink)? {
+            Some(length) => self.take_body(&bytes[length..], at, sink),
+            None => {
+                self.state = State::Head(bytes.to_vec());
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the head if it is whole, and returns its length. Interim answers (1xx) are skipped.
     fn read_head(
         &mut self,
         bytes: &[u8],
         at: Arrival,
         sink: &mut dyn Sink,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Option<usize>, Failure> {
         let mut start = 0;
         loop {
             let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
             let mut head = httparse::Response::new(&mut headers);
-            let length = match head.parse(&bytes[start..]) {
-                Ok(httparse::Status::Complete(length)) => length,
-                Ok(httparse::Status::Partial) if bytes.len() <= HEAD_BYTES_MAX => return Ok(0),
-                Ok(httparse::Status::Partial) => {
-                    return Err(malformed("the answer's head is longer than 64 KiB"));
-                }
-                Err(error) => {
-                    return Err(malformed(&format!(
-                        "the answer is not HTTP/1.1 ({error}); is this the right port and scheme?"
-                    )));
-                }
-            };
-            let status = head.code.unwrap_or_default();
-            start += length;
-            if (100..200).contains(&status) {
-                continue;
+            match head.parse(&bytes[start..]) {
+                Ok(httparse::Status::Complete(length)) => start += length,
+                Ok(httparse::Status::Partial) if bytes.len() <= HEAD_BYTES_MAX => return Ok(None),
+                Ok(httparse::Status::Partial) => return Err(too_long()),
+                Err(error) => return Err(not_http1(bytes, error)),
             }
-            self.begin_body(status, &head, at, sink)?;
-            return Ok(start);
+            if start > HEAD_BYTES_MAX {
+                return Err(too_long());
+            }
+            let status = head.code.unwrap_or_default();
+            if !(100..200).contains(&status) {
+                let is_http11 = head.version == Some(1);
+                let head = Head { status, fields: Fields::Http1(head.headers) };
+                self.begin_body(&head, is_http11, at, sink)?;
+                return Ok(Some(start));
+            }
         }
     }
 
     fn begin_body(
         &mut self,
-        status: u16,
-        head: &httparse::Response<'_, '_>,
+        head: &Head<'_>,
+        is_http11: bool,
         at: Arrival,
         sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
-        let header = |name: &str| {
-            head.headers
-                .iter()
-                .find(|header| header.name.eq_ignore_ascii_case(name))
-                .and_then(|header| std::str::from_utf8(header.value).ok())
-                .map(str::trim)
+        let fields = head.fields;
+        self.keep_alive = if is_http11 {
+            !fields.mentions("connection", "close")
+        } else {
+            fields.mentions("connection", "keep-alive")
         };
-        let names = |value: Option<&str>, token: &str| {
-            value.is_some_and(|value| value.to_ascii_lowercase().contains(token))
-        };
-        self.keep_alive = match head.version {
-            Some(1) => !names(header("connection"), "close"),
-            _ => names(header("connection"), "keep-alive"),
-        };
-        let framing = if names(header("transfer-encoding"), "chunked") {
+        // RFC 9112, 6.3: what frames a body, in the order in which it counts.
+        let framing = if matches!(head.status, 204 | 304) {
+            Framing::Length(0)
+        } else if fields.mentions("transfer-encoding", "chunked") {
             Framing::Chunked(Chunked::START)
-        } else if let Some(length) = header("content-length") {
+        } else if let Some(length) = fields.get("content-length") {
             let length = length
                 .parse()
                 .map_err(|_| malformed("the answer's content-length is not a number"))?;
             Framing::Length(length)
-        } else if status == 204 || status == 304 {
-            Framing::Length(0)
         } else {
             self.keep_alive = false;
             Framing::UntilEnd
         };
-        sink.progress(Progress::Headers {
-            at,
-            server_request_id: dialect::server_request_id(header),
-        });
-        let body = match self.format {
-            Some(format)
-                if (200..300).contains(&status)
-                    && names(header("content-type"), "application/json") =>
-            {
-                Body::Whole(format, Vec::new())
-            }
-            Some(format) if (200..300).contains(&status) => {
-                Body::Stream(format, Box::new(AnswerDecoder::new(format)))
-            }
-            _ => Body::Kept(Kept { status, headers: owned(head.headers), body: Vec::new() }),
-        };
-        let ended = framing.is_done();
-        self.state = if ended { State::Ended(body) } else { State::Body(framing, body) };
+        self.state = if framing.is_done() { State::Ended } else { State::Body(framing) };
+        self.answer = Some(Answer::begin(head, self.expect, at, sink)?);
         Ok(())
     }
 
@@ -211,46 +155,21 @@ impl ResponseReader {
         at: Arrival,
         sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
-        let State::Body(framing, body) = &mut self.state else {
-            // Bytes behind the end of an answer were not asked for: the connection is out of step.
-            self.keep_alive &= bytes.is_empty();
-            return Ok(());
-        };
-        while !bytes.is_empty() && !framing.is_done() {
-            let (piece, rest) = framing
-                .split(bytes)
-                .map_err(|_| malformed("the answer's chunked framing is broken"))?;
-            bytes = rest;
-            match body {
-                Body::Stream(format, decoder) => {
-                    let format = *format;
-                    let begun = &mut self.begun;
-                    decoder.feed(piece, &mut |piece| {
-                        *begun |= piece.kind.is_token();
-                        hand_on(piece, format, at, sink);
-                    })?;
-                }
-                Body::Whole(_, kept) | Body::Kept(Kept { body: kept, .. }) => {
-                    if kept.len() + piece.len() > BODY_BYTES_MAX {
-                        return Err(malformed("the answer is longer than 64 MiB"));
-                    }
-                    kept.extend_from_slice(piece);
-                }
+        if let (State::Body(framing), Some(answer)) = (&mut self.state, &mut self.answer) {
+            while !bytes.is_empty() && !framing.is_done() {
+                let (piece, rest) = framing
+                    .split(bytes)
+                    .map_err(|_| malformed("the answer's chunked framing is broken"))?;
+                answer.take(piece, at, sink)?;
+                bytes = rest;
+            }
+            if framing.is_done() {
+                self.state = State::Ended;
             }
         }
-        if framing.is_done() {
-            self.keep_alive &= bytes.is_empty();
-            self.end();
-        }
+        // Bytes behind the end of an answer were not asked for: the connection is out of step.
+        self.keep_alive &= bytes.is_empty();
         Ok(())
-    }
-
-    fn end(&mut self) {
-        let state = std::mem::replace(&mut self.state, State::Head(Vec::new()));
-        self.state = match state {
-            State::Body(_, body) => State::Ended(body),
-            other => other,
-        };
     }
 
     /// Takes in the end of the connection. A body framed by it is whole; any other is cut off,
@@ -258,77 +177,43 @@ impl ResponseReader {
     pub(crate) fn take_end(&mut self) -> Result<(), Failure> {
         self.keep_alive = false;
         match &self.state {
-            State::Head(partial) => {
-                let what = if partial.is_empty() { "without answering" } else { "inside the head" };
-                Err(truncated(&format!("the server closed the connection {what}")))
+            State::Head(partial) if partial.is_empty() => {
+                Err(truncated("the server closed the connection without answering"))
             }
-            State::Body(Framing::UntilEnd, _) | State::Body(_, Body::Stream(..)) => {
-                self.end();
-                self.keep_alive = false;
+            State::Head(_) => {
+                Err(truncated("the server closed the connection inside the answer's head"))
+            }
+            State::Body(framing) => {
+                let may_end = matches!(framing, Framing::UntilEnd)
+                    || self.answer.as_ref().is_some_and(Answer::judges_its_end);
+                if !may_end {
+                    return Err(truncated(
+                        "the server closed the connection before the answer's end",
+                    ));
+                }
+                self.state = State::Ended;
                 Ok(())
             }
-            State::Body(..) => {
-                Err(truncated("the server closed the connection before the answer's end"))
-            }
-            State::Ended(_) => Ok(()),
-        }
-    }
-
-    /// The outcome of an answer that is done. An unstreamed answer is handed on as one chunk.
-    pub(crate) fn finish(
-        self,
-        at: Arrival,
-        unix_seconds: u64,
-        sink: &mut dyn Sink,
-    ) -> Result<Completion, Failure> {
-        let State::Ended(body) = self.state else {
-            return Err(truncated("the answer has no end"));
-        };
-        match body {
-            Body::Stream(format, decoder) => {
-                let answer = decoder.finish(&mut |piece| hand_on(piece, format, at, sink))?;
-                Ok(Completion { finished: at, finish: answer.finish, usage: answer.usage })
-            }
-            Body::Whole(format, body) => {
-                let whole = dialect::decode_whole(format, &body)?;
-                if !whole.text.is_empty() {
-                    let payload = Payload::Text(&whole.text.joined());
-                    sink.progress(Progress::Chunk(Chunk { at, kind: ChunkKind::Content, payload }));
-                }
-                Ok(Completion { finished: at, finish: whole.finish, usage: whole.usage })
-            }
-            Body::Kept(kept) => Err(kept.failure(unix_seconds)),
-        }
-    }
-
-    /// The whole answer, where it was kept as it came.
-    pub(crate) fn into_kept(self) -> Option<Kept> {
-        match self.state {
-            State::Ended(Body::Kept(kept)) => Some(kept),
-            _ => None,
+            State::Ended => Ok(()),
         }
     }
 }
 
-fn owned(headers: &[httparse::Header<'_>]) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .filter_map(|header| {
-            let value = std::str::from_utf8(header.value).ok()?;
-            Some((header.name.to_ascii_lowercase(), value.trim().to_owned()))
-        })
-        .collect()
+fn too_long() -> Failure {
+    malformed("the answer's head is longer than 64 KiB")
 }
 
-fn hand_on(piece: Piece<'_>, format: WireFormat, at: Arrival, sink: &mut dyn Sink) {
-    let payload = Payload::Wire { format, data: piece.data };
-    sink.progress(Progress::Chunk(Chunk { at, kind: piece.kind, payload }));
-}
-
-fn malformed(message: &str) -> Failure {
-    Failure::new(FailureKind::Malformed, message)
-}
-
-fn truncated(message: &str) -> Failure {
-    Failure::new(FailureKind::Truncated, message)
+/// Says what it may be that is no HTTP/1.1 answer.
+fn not_http1(bytes: &[u8], error: httparse::Error) -> Failure {
+    match bytes {
+        // A TLS alert or handshake record.
+        [0x15 | 0x16, 3, ..] => {
+            malformed("the server speaks TLS on this port; use https:// in the URL")
+        }
+        // An HTTP/2 SETTINGS frame, which opens every such connection.
+        [0, 0, _, 4, ..] => malformed("the server speaks HTTP/2 alone on this port; choose HTTP/2"),
+        _ => malformed(format!(
+            "the answer is not HTTP/1.1 ({error}); is this the right port and scheme?"
+        )),
+    }
 }

@@ -116,16 +116,17 @@ pub struct Tls {
     pub insecure: bool,
 }
 
-/// How long each step of a request may take.
+/// How long each step of one try at a request may take. A retry has its limits anew, and neither
+/// connecting nor the pause before a retry counts against those of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// To resolve, connect and agree on TLS.
     pub connect: Duration,
-    /// From the request to the first byte of the answer's body.
+    /// From the request to the first byte of the answer's body, whatever came of its head.
     pub first_byte: Option<Duration>,
-    /// Between two reads of the answer.
+    /// Between two reads of the answer's body.
     pub between_bytes: Option<Duration>,
-    /// From the request to the end of the answer.
+    /// From the request to the end of the answer, sending it included.
     pub total: Option<Duration>,
 }
 
@@ -149,8 +150,8 @@ pub struct Retries {
     pub most: u32,
 }
 
-/// The settings of one remote model.
-#[derive(Clone, Debug)]
+/// The settings of one remote model. Its debug output names headers and leaves their values out.
+#[derive(Clone)]
 pub struct Target {
     /// Where it is.
     pub url: BaseUrl,
@@ -164,12 +165,42 @@ pub struct Target {
     pub options: RequestOptions,
     /// Which HTTP to speak.
     pub http: HttpVersion,
+    /// The most requests at once on one HTTP/2 connection; the server may allow fewer.
+    pub streams_max: u32,
     /// How to trust it.
     pub tls: Tls,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// Whether to try again.
     pub retries: Retries,
+}
+
+/// Headers that belong to the connection or to the request's framing, not to the user.
+const CONNECTION_HEADERS: [&str; 9] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "expect",
+    "x-request-id",
+];
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Target")
+            .field("url", &self.url)
+            .field("format", &self.format)
+            .field("key", &self.key)
+            .field("headers", &names)
+            .field("http", &self.http)
+            .field("timeouts", &self.timeouts)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Target {
@@ -183,27 +214,32 @@ impl Target {
             headers: Vec::new(),
             options: RequestOptions::default(),
             http: HttpVersion::default(),
+            streams_max: 100,
             tls: Tls::default(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),
         }
     }
 
-    /// Checks that every header can be sent as it stands.
+    /// Checks that every header can be sent as it stands, the one that carries the key included.
     ///
     /// # Errors
     /// [`TargetError::Header`] for the first that cannot.
     pub fn check(&self) -> Result<(), TargetError> {
+        for (name, value) in dialect::request_headers(self.format, self.key.as_ref()) {
+            http::HeaderValue::from_str(value.reveal()).map_err(|_| TargetError::Header {
+                name: name.into(),
+                reason: "the API key holds a character that headers may not",
+            })?;
+        }
         for (name, value) in &self.headers {
             let fail = |reason| TargetError::Header { name: name.clone(), reason };
             http::HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| fail("the name holds a character that headers may not"))?;
             http::HeaderValue::from_str(value)
                 .map_err(|_| fail("the value holds a control character"))?;
-            if ["host", "content-length", "transfer-encoding", "connection"]
-                .contains(&name.to_ascii_lowercase().as_str())
-            {
-                return Err(fail("the connection itself needs it"));
+            if CONNECTION_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+                return Err(fail("it is set by Prony itself"));
             }
         }
         Ok(())

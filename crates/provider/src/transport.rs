@@ -1,10 +1,12 @@
 //! Opens connections: name resolution, TCP, TLS, each timed by itself.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use domain::{Arrival, Clock, ConnectStage, Connection, Failure, FailureKind};
@@ -12,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -47,11 +50,25 @@ impl Transport {
         self.stream().is_stamped()
     }
 
-    /// Whether an idle connection is still good. Over TLS an unread record (a session ticket, say)
-    /// makes it look used, and only the end of the stream counts against it.
+    /// Whether an idle connection is still good: nothing unread, not closed by the other side. Over
+    /// TLS, records that are no data (a session ticket, say) are taken in first.
+    ///
+    /// Costs no system call unless the socket has become readable since it was last read dry.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.stream().is_idle()
+    pub fn is_idle(&mut self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_idle(),
+            Self::Secure(stream) => {
+                let mut byte = [0];
+                let mut filled = ReadBuf::new(&mut byte);
+                let mut context = Context::from_waker(Waker::noop());
+                // The next real read registers its own waker. Outside the task's budget, whose end
+                // would look like an idle connection.
+                let read =
+                    poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut filled));
+                pin!(tokio::task::coop::unconstrained(read)).poll(&mut context).is_pending()
+            }
+        }
     }
 
     /// Reads what there is into `buffer`; 0 at the end of the stream.
@@ -120,6 +137,8 @@ pub(crate) struct Connector {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     addresses: OnceLock<Vec<SocketAddr>>,
+    http: HttpVersion,
+    stamped: AtomicBool,
 }
 
 impl Connector {
@@ -140,24 +159,51 @@ impl Connector {
             timeout: target.timeouts.connect,
             clock,
             addresses: OnceLock::new(),
+            http: target.http,
+            stamped: AtomicBool::new(true),
+        })
+    }
+
+    /// Whether every connection so far had the kernel's receive stamps.
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.stamped.load(Ordering::Relaxed)
+    }
+
+    /// When a connection that is begun now must be open.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Waits for `step` until `deadline`.
+    pub(crate) async fn within<T>(
+        &self,
+        deadline: Instant,
+        what: &str,
+        step: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        tokio::time::timeout_at(deadline, step).await.map_err(|_| {
+            Failure::new(
+                FailureKind::Timeout,
+                format!("no {what} from {} within {:?}", self.url, self.timeout),
+            )
         })
     }
 
     /// Opens a connection and tells what that cost.
     pub(crate) async fn open(&self) -> Result<(Transport, Connection), Failure> {
-        tokio::time::timeout(self.timeout, self.open_untimed()).await.unwrap_or_else(|_| {
-            Err(Failure::new(
-                FailureKind::Timeout,
-                format!("no connection to {} within {:?}", self.url, self.timeout),
-            ))
-        })
+        self.open_by(self.deadline()).await
     }
 
-    async fn open_untimed(&self) -> Result<(Transport, Connection), Failure> {
+    /// As [`open`](Self::open), with the deadline given.
+    pub(crate) async fn open_by(
+        &self,
+        deadline: Instant,
+    ) -> Result<(Transport, Connection), Failure> {
         let begun = self.clock.now();
-        let addresses = self.resolve().await?;
+        let addresses = self.within(deadline, "address", self.resolve()).await??;
         let resolved = self.clock.now();
-        let tcp = TcpStream::connect(addresses).await.map_err(|error| {
+        let connecting = TcpStream::connect(addresses);
+        let tcp = self.within(deadline, "connection", connecting).await?.map_err(|error| {
             self.failure(ConnectStage::Tcp, format!("cannot connect to {}: {error}", self.url))
         })?;
         tcp.set_nodelay(true).map_err(|error| {
@@ -165,26 +211,51 @@ impl Connector {
         })?;
         let connected = self.clock.now();
         let stream = StampedStream::new(tcp, Arc::clone(&self.clock));
-        let (transport, secure) = match &self.tls {
-            None => (Transport::Plain(stream), None),
-            Some((config, name)) => {
-                let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name.clone(), stream).await.map_err(|error| {
-                    self.failure(
-                        ConnectStage::Tls,
-                        format!("TLS with {} failed: {error}", self.url),
-                    )
-                })?;
-                let secure = self.clock.now().since(connected);
-                (Transport::Secure(Box::new(stream)), Some(secure))
-            }
-        };
-        let cost = Connection {
+        self.stamped.fetch_and(stream.is_stamped(), Ordering::Relaxed);
+        let mut cost = Connection {
             resolve: resolved.since(begun),
             connect: connected.since(resolved),
-            secure,
+            secure: None,
         };
-        Ok((transport, cost))
+        let Some((config, name)) = &self.tls else { return Ok((Transport::Plain(stream), cost)) };
+        let agreeing = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream);
+        let stream = self
+            .within(deadline, "answer in TLS (does it speak TLS on this port?)", agreeing)
+            .await?
+            .map_err(|error| {
+                let hint = self.tls_hint(&error);
+                let message = format!("TLS with {} failed: {error}{hint}", self.url);
+                self.failure(ConnectStage::Tls, message)
+            })?;
+        cost.secure = Some(self.clock.now().since(connected));
+        if self.http == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            let message = format!("{} does not offer HTTP/2; choose HTTP/1.1", self.url);
+            return Err(self.failure(ConnectStage::Tls, message));
+        }
+        Ok((Transport::Secure(Box::new(stream)), cost))
+    }
+
+    /// What to do about a failed handshake, where that can be told.
+    fn tls_hint(&self, error: &io::Error) -> &'static str {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        match cause {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                "; the server does not speak TLS on this port, is it http://?"
+            }
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                "; trust the authority that signed it, or accept any certificate on a closed network"
+            }
+            Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+                match self.http {
+                    HttpVersion::Http1 => "; the server offers no HTTP/1.1, choose HTTP/2",
+                    HttpVersion::Http2 => "; the server offers no HTTP/2, choose HTTP/1.1",
+                }
+            }
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                "; does the server speak TLS on this port?"
+            }
+            Some(_) | None => "",
+        }
     }
 
     async fn resolve(&self) -> Result<&[SocketAddr], Failure> {

@@ -232,8 +232,9 @@ impl Sim {
             let socket =
                 if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
             socket.set_reuseaddr(true)?;
-            // Accepted connections inherit it.
+            // Accepted connections inherit both.
             socket.set_nodelay(true)?;
+            do_not_pace(&socket);
             socket.bind(address)?;
             let listener = socket.listen(BACKLOG)?;
             let address = listener.local_addr()?;
@@ -308,6 +309,16 @@ impl Sim {
         task.spawn(self.run(shutdown.clone()));
         RunningSim { address, log, shutdown, task }
     }
+}
+
+/// Has bytes leave within the system call that writes them. Some machines default to a congestion
+/// control that spreads them over time (BBR), behind the back of the log.
+fn do_not_pace(socket: &TcpSocket) {
+    #[cfg(target_os = "linux")]
+    // Every kernel has Reno built in; where it may not be chosen, the default has to do.
+    let _ = rustix::net::sockopt::set_tcp_congestion(socket, "reno");
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
 }
 
 /// A task's own result; a panic in it goes on here.

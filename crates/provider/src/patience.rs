@@ -1,0 +1,104 @@
+//! The time limits of one try at a request.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use domain::{Failure, FailureKind};
+use tokio::time::{Instant, Sleep};
+
+use crate::target::Timeouts;
+
+/// How far an exchange has come, as far as time limits go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No byte of the answer's body has come.
+    Before,
+    /// Some have.
+    Inside,
+}
+
+impl Stage {
+    pub(crate) const fn of(has_body: bool) -> Self {
+        if has_body { Self::Inside } else { Self::Before }
+    }
+}
+
+/// The time limits of one try, on one timer that is set anew only when it fires: a token costs a
+/// note of the time, not a timer.
+pub(crate) struct Patience {
+    timeouts: Timeouts,
+    begun: Instant,
+    last_read: Instant,
+    /// Runs to the next limit as it stood when the timer was set, and the stage it was set in.
+    timer: Option<(Stage, Pin<Box<Sleep>>)>,
+}
+
+impl Patience {
+    pub(crate) fn new(timeouts: &Timeouts) -> Self {
+        let begun = Instant::now();
+        Self { timeouts: *timeouts, begun, last_read: begun, timer: None }
+    }
+
+    /// Notes that bytes came.
+    pub(crate) fn note_read(&mut self) {
+        if self.timeouts.between_bytes.is_some() {
+            self.last_read = Instant::now();
+        }
+    }
+
+    /// Waits for a step that comes before the body, for as long as the limits allow.
+    pub(crate) async fn wait<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Failure> {
+        poll_fn(|context| match step(context) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending => self.poll(context, Stage::Before).map(Err),
+        })
+        .await
+    }
+
+    /// Ready with the failure once a limit has passed.
+    ///
+    /// Within a stage limits only move away, so the timer may fire early and never late; another
+    /// stage has other limits.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, stage: Stage) -> Poll<Failure> {
+        loop {
+            if !matches!(&self.timer, Some((set_in, _)) if *set_in == stage) {
+                let Some((deadline, _)) = self.next(stage) else { return Poll::Pending };
+                self.timer = Some((stage, Box::pin(tokio::time::sleep_until(deadline))));
+            }
+            let Some((_, timer)) = &mut self.timer else { return Poll::Pending };
+            ready!(timer.as_mut().poll(context));
+            self.timer = None;
+            match self.next(stage) {
+                Some((deadline, message)) if deadline <= Instant::now() => {
+                    return Poll::Ready(Failure::new(FailureKind::Timeout, message));
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// The next limit to pass, and what to say when it does.
+    fn next(&self, stage: Stage) -> Option<(Instant, String)> {
+        let total = self
+            .timeouts
+            .total
+            .map(|limit| (self.begun + limit, format!("no end of the answer within {limit:?}")));
+        let step = match stage {
+            Stage::Before => self
+                .timeouts
+                .first_byte
+                .map(|limit| (self.begun + limit, format!("no answer began within {limit:?}"))),
+            Stage::Inside => self.timeouts.between_bytes.map(|limit| {
+                (self.last_read + limit, format!("nothing came for {limit:?} inside the answer"))
+            }),
+        };
+        match (total, step) {
+            (Some(total), Some(step)) => Some(if step.0 < total.0 { step } else { total }),
+            (total, step) => total.or(step),
+        }
+    }
+}
