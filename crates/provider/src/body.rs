@@ -16,7 +16,7 @@ pub(crate) enum Framing {
 /// | in | byte | to |
 /// |---|---|---|
 /// | Size | hex digit | Size |
-/// | Size | `;` or blank | Extension |
+/// | Size | `;`, blank or CR | Extension |
 /// | Size, Extension | LF | Data, or Trailer after size 0 |
 /// | Data | the chunk's last | DataEnd |
 /// | DataEnd | LF | Size |
@@ -100,8 +100,7 @@ fn step(state: Chunked, byte: u8) -> Result<Chunked, BrokenFraming> {
             let digit = (byte as char).to_digit(16).ok_or(BrokenFraming)?;
             Size { size: size * 16 + u64::from(digit), digits: digits + 1 }
         }
-        (Size { size, digits: 1.. }, b';' | b' ' | b'\t') => Extension { size },
-        (Size { digits: 1.., .. }, b'\r') => state,
+        (Size { size, digits: 1.. }, b';' | b' ' | b'\t' | b'\r') => Extension { size },
         (Size { size, digits: 1.. } | Extension { size }, b'\n') => {
             if size == 0 {
                 Trailer { empty: true }

@@ -72,10 +72,12 @@ impl Http1 {
     }
 
     async fn transport(&self) -> Result<(Transport, Option<Connection>), Failure> {
-        match self.pool.take() {
-            Some(transport) => Ok((transport, None)),
-            None => self.connector.open().await.map(|(transport, cost)| (transport, Some(cost))),
+        if let Some(transport) = self.pool.take() {
+            return Ok((transport, None));
         }
+        // On the heap, so that a request on an open connection need not hold room for it.
+        let (transport, cost) = Box::pin(self.connector.open()).await?;
+        Ok((transport, Some(cost)))
     }
 }
 
