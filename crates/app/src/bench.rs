@@ -208,7 +208,7 @@ impl Session {
         }
         let summary = figures.finish(report.window_end);
         let exit = self.judge(&summary, &recorded.failures);
-        results.add(case.model, case.workload.name(), case.load, summary);
+        results.add(case.model, &case.workload.name(), case.load, summary);
         match recorded.error {
             Some(error) => {
                 output::talk(&results::store_error(&error));
@@ -271,7 +271,7 @@ impl Session {
                 &"stopped at once by request: the requests in flight count as cancelled",
             ),
             StopCause::Failures => {
-                output::talk(&"stopped: the limit of failed requests was reached")
+                output::talk(&"stopped: the limit of failed requests was reached");
             }
             StopCause::Requests | StopCause::Duration => {}
         }

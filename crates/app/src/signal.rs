@@ -42,6 +42,6 @@ impl Interrupts {
         self.next().await;
         output::talk(&"giving up the requests in flight");
         control.abort.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -1,7 +1,5 @@
 //! Gathers what the runs amount to, and publishes it: files, standard output.
 
-use std::sync::Arc;
-
 use analysis::RunSummary;
 use domain::WallAnchor;
 use load::Load;
@@ -75,13 +73,7 @@ impl Results {
     }
 
     /// Adds a run.
-    pub(crate) fn add(
-        &mut self,
-        model: &str,
-        scenario: Arc<str>,
-        load: &Load,
-        summary: RunSummary,
-    ) {
+    pub(crate) fn add(&mut self, model: &str, scenario: &str, load: &Load, summary: RunSummary) {
         self.benchmark.runs.push(Run {
             target: self.target.clone(),
             model: model.to_owned(),
