@@ -8,7 +8,8 @@
 //! The decisions (who is let in, which tokens come next, whose cache is reused or given up) are
 //! made by two pure modules, `gate` and `schedule`.
 //!
-//! Read the modules in this order.
+//! Read `config`, then the decisions (`gate`, `schedule`), then a request's way: `engine`, `intake`,
+//! `worker`, `answer` with `stop`, `mailbox`; `stats` counts it all.
 
 mod answer;
 mod config;

@@ -25,8 +25,9 @@ impl Stats {
         counter.fetch_add(amount as u64, Ordering::Relaxed);
     }
 
+    /// Sets a gauge; whoever reads the new value finds everything counted before it.
     pub(crate) fn set(gauge: &AtomicU64, value: usize) {
-        gauge.store(value as u64, Ordering::Relaxed);
+        gauge.store(value as u64, Ordering::Release);
     }
 }
 
@@ -74,7 +75,8 @@ pub struct Snapshot {
 impl Stats {
     /// Reads the counters that the engine's thread keeps; the rest is the engine's to fill in.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // Gauges are read first, so that the counters are at least as new.
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         Snapshot {
             running: read(&self.running),
             context_held: read(&self.cells_held),

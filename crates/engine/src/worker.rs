@@ -90,8 +90,9 @@ impl Worker {
     fn drop_cancelled(&mut self) {
         for index in 0..self.answers.len() {
             if self.answers[index].as_ref().is_some_and(Answer::is_cancelled) {
-                self.retire(SequenceId(position(index)));
+                // Counted first: whoever sees the place free finds why.
                 Stats::add(&self.stats.cancelled, 1);
+                self.retire(SequenceId(position(index)));
             }
         }
     }
@@ -125,9 +126,10 @@ impl Worker {
             self.schedule.push(sequence, token);
             return;
         };
-        // Whoever hears of the end finds the place free and the answer counted.
-        let answer = self.retire(sequence).expect("it runs, so it answers");
+        // Whoever hears of the end finds the place free, and whoever sees the place free finds the
+        // answer counted.
         Stats::add(&self.stats.completed, 1);
+        let answer = self.retire(sequence).expect("it runs, so it answers");
         answer.end(finish, now);
     }
 

@@ -275,5 +275,13 @@ fn folders_without_a_library_are_refused() {
     std::fs::write(folder.join("libllama.so"), b"not ELF").expect("the folder can be written");
     let error = Library::open(&folder).expect_err("that is no library");
     assert!(matches!(error, LibraryError::Open { .. }), "{error}");
+    let other = fetched("llama/libggml-base.so");
+    if other.exists() {
+        std::fs::copy(other, folder.join("libllama.so")).expect("the folder can be written");
+        let error = Library::open(&folder).expect_err("that is another library");
+        let message = error.to_string();
+        assert!(matches!(error, LibraryError::Mismatch { .. }), "{message}");
+        assert!(message.contains("it has no function llama_"), "{message}");
+    }
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
 }
