@@ -13,7 +13,6 @@ use crate::intake::Intake;
 use crate::runner::Live;
 
 /// What a flight needs from its run.
-#[derive(Clone)]
 pub(crate) struct Tower {
     pub(crate) intake: Arc<Intake>,
     pub(crate) live: Arc<Live>,
@@ -34,7 +33,7 @@ pub(crate) struct Slot {
 /// A request in flight. Its record is handed in when it lands, or as cancelled when it is dropped
 /// before that, so that no request that was started goes unrecorded.
 pub(crate) struct Flight {
-    tower: Tower,
+    tower: Arc<Tower>,
     exchange: Option<Exchange>,
     /// The answer's text, kept only where its tokens may have to be counted.
     answer: Option<AnswerText>,
@@ -42,7 +41,12 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    pub(crate) fn begin(tower: &Tower, request: &Request, slot: Slot, started: Timestamp) -> Self {
+    pub(crate) fn begin(
+        tower: &Arc<Tower>,
+        request: &Request,
+        slot: Slot,
+        started: Timestamp,
+    ) -> Self {
         tower.live.begin(slot.warmup);
         let chunks = request.max_tokens.unwrap_or(0).min(256);
         let exchange = Exchange {
@@ -75,7 +79,7 @@ impl Flight {
             )),
         };
         let answer = tower.tokenizer.is_some().then(AnswerText::default);
-        Self { tower: tower.clone(), exchange: Some(exchange), answer, usage: None }
+        Self { tower: Arc::clone(tower), exchange: Some(exchange), answer, usage: None }
     }
 
     /// Completes the record and hands it in. Returns when the request ended.

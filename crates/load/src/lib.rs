@@ -1,13 +1,12 @@
 //! Runs a load plan against a model.
 //!
 //! [`plan`] says what to do, [`schedule`] (pure) when each request is due, [`workload`] what it
-//! asks. [`runner`] does it: [`pacer`] wakes it on time, [`flight`] watches each request and turns
-//! it into its record, [`intake`] hands the records on.
+//! asks. [`runner`] does it: [`flight`] watches each request and turns it into its record,
+//! [`intake`] hands the records on.
 
 pub mod plan;
 pub mod schedule;
 pub mod workload;
-pub mod pacer;
 pub mod runner;
 pub mod flight;
 pub mod intake;

@@ -188,11 +188,16 @@ impl Plan {
 }
 
 impl fmt::Display for Load {
-    /// The label runs carry in results: `concurrency=8`, `rate=20/s`.
+    /// The label runs carry in results: `concurrency=8`, `rate=20/s`, `rate=20/s,max=64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(closed) => write!(f, "concurrency={}", closed.users),
-            Self::Open(open) => write!(f, "rate={}/s", open.rate_per_s),
+            Self::Open(Open { rate_per_s, in_flight_max: None, .. }) => {
+                write!(f, "rate={rate_per_s}/s")
+            }
+            Self::Open(Open { rate_per_s, in_flight_max: Some(most), .. }) => {
+                write!(f, "rate={rate_per_s}/s,max={most}")
+            }
         }
     }
 }

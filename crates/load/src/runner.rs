@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{Clock, Exchange, Failure, Model, Request, RequestId, Timestamp, Tokenizer};
+use domain::{Exchange, Failure, Model, Request, RequestId, Timestamp, Tokenizer};
+use pace::{Pacer, Time};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::flight::{Flight, Slot, Tower};
 use crate::intake::Intake;
-use crate::pacer::{Pacer, Timer};
 use crate::plan::{Closed, Load, Open, Plan};
 use crate::schedule::{Schedule, join_offset};
 use crate::workload::Workload;
@@ -145,10 +145,8 @@ pub struct Parts {
     pub model: Arc<dyn Model>,
     /// What its requests ask.
     pub workload: Arc<Workload>,
-    /// The clock everything is stamped with.
-    pub clock: Arc<dyn Clock>,
-    /// What wakes the runner.
-    pub timer: Timer,
+    /// The time the run takes place in: its clock stamps everything, its timers wake the runner.
+    pub time: Time,
     /// Takes the records.
     pub intake: Arc<Intake>,
     /// Takes the running counts.
@@ -176,38 +174,20 @@ pub enum RunError {
 /// # Panics
 /// Passes on a panic of the model.
 pub async fn run(plan: Plan, parts: Parts, control: Control) -> Result<Report, RunError> {
-    let pacer = Pacer::new(Arc::clone(&parts.clock), parts.timer)?;
-    let run = Arc::new(Run::new(plan, parts, control));
-    run.prepare_first().await.map_err(RunError::Prepare)?;
-    run.warm_up().await;
-    let start = run.clock.now();
-    run.tower.live.window_start.get_or_init(|| start);
-    let mut tasks = JoinSet::new();
-    let stopped = {
-        let offer = async {
-            match &run.plan.load {
-                Load::Closed(closed) => run.offer_closed(closed, start, &pacer, &mut tasks).await,
-                Load::Open(open) => run.offer_open(open, start, &pacer, &mut tasks).await,
-            }
-            while let Some(joined) = tasks.join_next().await {
-                pass_on_panic(joined);
-            }
-        };
-        run.control.abort.run_until_cancelled(offer).await.is_none()
-    };
-    if stopped {
-        run.note_cause(StopCause::Aborted);
-        tasks.shutdown().await;
+    let pacer = Pacer::new(&parts.time)?;
+    let run = Arc::new(Run::new(plan, parts, control, pacer.clone()));
+    tokio::select! {
+        report = run.carry_out() => report.map_err(RunError::Prepare),
+        Err(error) = pacer.drive() => Err(RunError::Timer(error)),
     }
-    Ok(run.report(start))
 }
 
 struct Run {
     plan: Plan,
     model: Arc<dyn Model>,
     workload: Arc<Workload>,
-    clock: Arc<dyn Clock>,
-    tower: Tower,
+    tower: Arc<Tower>,
+    pacer: Pacer,
     control: Control,
     claimed: AtomicU64,
     /// Why, and when, the offering of requests ended.
@@ -215,24 +195,50 @@ struct Run {
 }
 
 impl Run {
-    fn new(plan: Plan, parts: Parts, control: Control) -> Self {
-        let tower = Tower {
+    fn new(plan: Plan, parts: Parts, control: Control, pacer: Pacer) -> Self {
+        let tower = Arc::new(Tower {
             intake: parts.intake,
             live: parts.live,
             tokenizer: parts.tokenizer,
             scenario: parts.workload.name(),
-            clock: Arc::clone(&parts.clock),
-        };
+            clock: parts.time.clock(),
+        });
         Self {
             plan,
             model: parts.model,
             workload: parts.workload,
-            clock: parts.clock,
             tower,
+            pacer,
             control,
             claimed: AtomicU64::new(0),
             ended: OnceLock::new(),
         }
+    }
+
+    async fn carry_out(self: &Arc<Self>) -> Result<Report, Failure> {
+        self.prepare_first().await?;
+        self.warm_up().await;
+        let start = self.now();
+        self.tower.live.window_start.get_or_init(|| start);
+        let mut tasks = JoinSet::new();
+        let offer = async {
+            match &self.plan.load {
+                Load::Closed(closed) => self.offer_closed(closed, start, &mut tasks).await,
+                Load::Open(open) => self.offer_open(open, start, &mut tasks).await,
+            }
+            while let Some(joined) = tasks.join_next().await {
+                pass_on_panic(joined);
+            }
+        };
+        let aborted = self.control.abort.run_until_cancelled(offer).await.is_none();
+        if aborted {
+            tasks.shutdown().await;
+        }
+        Ok(self.report(start, aborted))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.tower.clock.now()
     }
 
     /// Opens the connections of those who start within the first second.
@@ -291,7 +297,7 @@ impl Run {
                     if index >= run.plan.warmup || run.control.stop.is_cancelled() {
                         break;
                     }
-                    let planned = run.clock.now();
+                    let planned = run.now();
                     let slot = Slot { user, turn: 0, planned, warmup: true };
                     run.perform(index, slot).await;
                 }
@@ -310,7 +316,6 @@ impl Run {
         self: &Arc<Self>,
         closed: &Closed,
         start: Timestamp,
-        pacer: &Pacer,
         tasks: &mut JoinSet<()>,
     ) {
         let join = |user| start + join_offset(user, closed.users, self.plan.ramp);
@@ -327,8 +332,8 @@ impl Run {
                 });
                 prepared += 1;
             }
-            let joining = pacer.until(join(user));
-            if self.control.stop.run_until_cancelled(joining).await.is_none() || self.is_over() {
+            let joining = self.pacer.until(join(user));
+            if self.unless_stopped(joining).await.is_none() || self.is_over() {
                 break;
             }
             let (run, closed) = (Arc::clone(self), closed.clone());
@@ -351,24 +356,15 @@ impl Run {
             let Some(index) = self.claim(planned) else { break };
             let slot = Slot { user, turn, planned, warmup: false };
             planned = self.perform(index, slot).await + closed.think;
-            let thinking = planned.since(self.clock.now());
-            if !thinking.is_zero() {
-                let thought = tokio::time::sleep(thinking);
-                if self.control.stop.run_until_cancelled(thought).await.is_none() {
-                    break;
-                }
+            let thinking = self.pacer.until(planned);
+            if self.unless_stopped(thinking).await.is_none() {
+                break;
             }
         }
     }
 
     /// Starts requests when the schedule says, whatever became of earlier ones.
-    async fn offer_open(
-        self: &Arc<Self>,
-        open: &Open,
-        start: Timestamp,
-        pacer: &Pacer,
-        tasks: &mut JoinSet<()>,
-    ) {
+    async fn offer_open(self: &Arc<Self>, open: &Open, start: Timestamp, tasks: &mut JoinSet<()>) {
         let slots = open.in_flight_max.map(|most| {
             let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
             Arc::new(Semaphore::new(most))
@@ -377,8 +373,8 @@ impl Run {
             let due = start + offset;
             let end = self.plan.stop.duration.map(|duration| start + duration);
             let wake = end.map_or(due, |end| end.min(due));
-            let waking = pacer.until(wake);
-            if self.control.stop.run_until_cancelled(waking).await.is_none() {
+            let waking = self.pacer.until(wake);
+            if self.unless_stopped(waking).await.is_none() {
                 break;
             }
             self.tower.intake.admit().await;
@@ -386,11 +382,14 @@ impl Run {
             let (run, slots) = (Arc::clone(self), slots.clone());
             let slot = Slot { user: index, turn: 0, planned: due, warmup: false };
             tasks.spawn(async move {
-                let _permit = match &slots {
-                    Some(slots) => slots.acquire().await.ok(),
-                    None => None,
+                let Some(slots) = &slots else {
+                    run.perform(index, slot).await;
+                    return;
                 };
-                run.perform(index, slot).await;
+                let turn = run.unless_stopped(slots.acquire()).await;
+                if turn.is_some() && !run.is_broken_off() {
+                    run.perform(index, slot).await;
+                }
             });
             while let Some(joined) = tasks.try_join_next() {
                 pass_on_panic(joined);
@@ -430,8 +429,23 @@ impl Run {
         self.ended.get().is_some()
     }
 
+    /// Waits for `awaited`; `None`, and the run is over, where it is told to stop before.
+    async fn unless_stopped<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
+        let done = self.control.stop.run_until_cancelled(awaited).await;
+        if done.is_none() {
+            self.note_cause(StopCause::Interrupted);
+        }
+        done
+    }
+
+    /// Whether what was planned, but has not been sent yet, shall not be sent any more.
+    fn is_broken_off(&self) -> bool {
+        self.is_over()
+            && matches!(self.ended.get(), Some((StopCause::Interrupted | StopCause::Failures, _)))
+    }
+
     fn note_cause(&self, cause: StopCause) {
-        self.ended.get_or_init(|| (cause, self.clock.now()));
+        self.ended.get_or_init(|| (cause, self.now()));
     }
 
     /// Sends one request and waits for its end; returns when that was.
@@ -455,14 +469,15 @@ impl Run {
             sampling: template.sampling.clone(),
             stop: Arc::clone(&template.stop),
         };
-        let mut flight = Flight::begin(&self.tower, &request, slot, self.clock.now());
+        let mut flight = Flight::begin(&self.tower, &request, slot, self.now());
         let result = self.model.send(&request, &mut flight).await;
         flight.land(result, &request.prompt, draft.input_tokens)
     }
 
-    fn report(&self, start: Timestamp) -> Report {
-        let now = self.clock.now();
+    fn report(&self, start: Timestamp, aborted: bool) -> Report {
+        let now = self.now();
         let (cause, at) = self.ended.get().copied().unwrap_or((StopCause::Requests, now));
+        let cause = if aborted { StopCause::Aborted } else { cause };
         let window_end = match (cause, self.plan.stop.duration) {
             (StopCause::Requests, _) => now,
             (StopCause::Duration, Some(duration)) => start + duration,
@@ -471,7 +486,7 @@ impl Run {
         Report {
             window_start: start,
             window_end,
-            requests: self.claimed.load(Relaxed),
+            requests: self.tower.live.started(),
             cause,
             held_back: self.tower.intake.held_back(),
         }

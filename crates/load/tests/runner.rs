@@ -6,12 +6,12 @@ use std::time::Duration;
 use domain::{
     Clock, CountSource, Exchange, Failure, FailureKind, Model, Outcome, Sampling, Seed, Tokenizer,
 };
-use load::pacer::Timer;
 use load::workload::{Scenario, Workload};
 use load::{
     Arrivals, Closed, Control, Intake, Live, Load, Open, Parts, Plan, Report, RunError, Stop,
     StopCause, Template, run,
 };
+use pace::Time;
 use testkit::{Script, ScriptedModel, VirtualClock};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -79,8 +79,7 @@ impl Stage {
         let parts = Parts {
             model: Arc::clone(&self.model) as Arc<dyn Model>,
             workload: Arc::new(Workload::scenario(Scenario::ShortQueries, Seed(0))),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            timer: Timer::Runtime,
+            time: Time::Runtime(Arc::clone(&self.clock) as Arc<dyn Clock>),
             intake: Arc::clone(&self.intake),
             live: Arc::new(Live::default()),
             tokenizer: self.tokenizer.clone(),
@@ -209,6 +208,19 @@ async fn stopping_awaits_what_is_in_flight_and_aborting_records_it_as_cancelled(
     assert_eq!((records.len(), failures(&records, FailureKind::Cancelled)), (2, 2));
     assert!(records.iter().all(|record| record.timeline.chunks.len() == 1));
     assert_eq!(stage.model.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_sends_nothing_that_still_waits_for_its_turn() {
+    let stage = Stage::always(Script::tokens(1).ttft(SECOND));
+    let (report, records) =
+        tokio::join!(stage.run(plan(open(10.0, Some(1)), requests(50))), async {
+            tokio::time::sleep(1_500 * MS).await;
+            stage.control.stop.cancel();
+        })
+        .0;
+    assert_eq!(report.cause, StopCause::Interrupted);
+    assert_eq!((report.requests, records.len()), (2, 2), "one was answered, one was in flight");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::http::{self, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, HttpError};
 use crate::log::Write;
-use crate::pace::Alarm;
+use pace::Alarm;
 
 /// A byte stream that can be cut off.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {

@@ -44,8 +44,6 @@ pub mod log_writer;
 
 mod http;
 
-pub mod pace;
-
 mod connection;
 
 mod admission;
@@ -58,12 +56,12 @@ mod whole;
 
 pub mod server;
 
+pub use ::pace::Time;
 pub use config::{ConfigError, Service, SimConfig};
 pub use draw::{Draw, DrawError};
 pub use fault::{BreakOff, Fault, Faults};
 pub use log::{End, Served, SimLog, TokenWrite, Write};
 pub use log_writer::LogWriter;
-pub use pace::Time;
 pub use server::{BindError, RunningSim, Sim};
 pub use service::Slots;
 pub use timetable::Timetable;

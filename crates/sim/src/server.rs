@@ -16,9 +16,9 @@ use crate::config::{ConfigError, SimConfig};
 use crate::connection::{Connection, Gone, Incoming, NoRequest, Socket};
 use crate::http::Route;
 use crate::log::{End, Served, SimLog};
-use crate::pace::{Pacer, Time};
 use crate::plan::{Plan, Refusal, arrival};
 use crate::{stream, whole};
+use pace::{Pacer, Time};
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 8192;

@@ -8,41 +8,14 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Timestamp};
+use domain::Clock;
+use testkit::VirtualClock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinSet;
 
 use crate::connection::Socket;
 use crate::server::Server;
 use crate::{Draw, Served, Service, SimConfig, Time, Timetable};
-
-/// A clock that goes with tokio's paused time, and reads one second when it is made.
-#[derive(Debug)]
-pub(crate) struct VirtualClock(tokio::time::Instant);
-
-impl VirtualClock {
-    pub(crate) fn new() -> Self {
-        Self(tokio::time::Instant::now())
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn moment(&self, after: Duration) -> Timestamp {
-        Timestamp::from_nanos(1_000_000_000) + after
-    }
-}
-
-impl Clock for VirtualClock {
-    fn now(&self) -> Timestamp {
-        self.moment(self.elapsed())
-    }
-
-    fn unix_nanos(&self) -> u64 {
-        1_767_225_600_000_000_000 + u64::try_from(self.elapsed().as_nanos()).unwrap()
-    }
-}
 
 impl Socket for DuplexStream {
     fn reset_on_drop(&self) {}

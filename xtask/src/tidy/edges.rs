@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("dialect", 1),
     ("text", 1),
     ("llama", 1),
+    ("pace", 1),
     ("cost", 2),
     ("quality", 2),
     ("optimizer", 2),

@@ -140,23 +140,8 @@ impl FromStr for Scenario {
 /// The known name that takes the fewest edits to reach, if they are at most a third of it.
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let name = name.to_lowercase();
-    let distances = known.iter().map(|known| (edits(&name, known), *known));
+    let distances = known.iter().map(|known| (strsim::levenshtein(&name, known), *known));
     distances.min().filter(|(edits, known)| edits * 3 <= known.len()).map(|(_, known)| known)
-}
-
-/// How many insertions, deletions and replacements turn one text into the other (Levenshtein).
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, letter) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for column in 0..to.len() {
-            let replaced = diagonal + usize::from(letter != to[column]);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// A scenario's prompts in the order a seed gives them.

@@ -1,16 +1,18 @@
 //! Waiting for a moment, finely: a kernel timer on the machine's clock, or tokio's timers in tests.
 //!
 //! tokio's own timers fire on whole milliseconds, so ten thousand streams would write in bursts of
-//! a hundred. One `timerfd` with a heap of deadlines wakes each stream within some tens of
-//! microseconds instead, at the cost of one task for all of them.
+//! a hundred and every request of an open loop would start half a millisecond late. One `timerfd`
+//! with a heap of deadlines wakes each waiter within some tens of microseconds instead, at the cost
+//! of one future that somebody must poll for all of them.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use domain::{Clock, SystemClock, Timestamp};
 
-/// Which time a server lives in.
+/// Which time whoever waits lives in.
 #[derive(Clone, Debug)]
 pub enum Time {
     /// The machine's monotonic clock, and timers as fine as the system has.
@@ -33,15 +35,18 @@ impl Time {
 
 /// Makes alarms.
 #[derive(Clone, Debug)]
-pub(crate) struct Pacer {
+pub struct Pacer {
     clock: Arc<dyn Clock>,
     #[cfg(target_os = "linux")]
     timer: Option<Arc<kernel::Timer>>,
 }
 
 impl Pacer {
-    /// Sets up the timers of `time`.
-    pub(crate) fn new(time: &Time) -> std::io::Result<Self> {
+    /// Sets up the timers of `time`, inside a runtime.
+    ///
+    /// # Errors
+    /// Where the kernel gives no timer.
+    pub fn new(time: &Time) -> std::io::Result<Self> {
         Ok(Self {
             clock: time.clock(),
             #[cfg(target_os = "linux")]
@@ -54,7 +59,10 @@ impl Pacer {
 
     /// Wakes alarms as they fall due; never ends, but for an error of the kernel's timer. Somebody
     /// must poll this for alarms to go off.
-    pub(crate) async fn drive(&self) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// Where the kernel's timer fails.
+    pub async fn drive(&self) -> std::io::Result<()> {
         #[cfg(target_os = "linux")]
         if let Some(timer) = &self.timer {
             return timer.drive(&*self.clock).await;
@@ -62,8 +70,15 @@ impl Pacer {
         std::future::pending().await
     }
 
+    /// Waits until `due`; returns at once where that has passed.
+    pub async fn until(&self, due: Timestamp) {
+        let mut alarm = self.alarm();
+        poll_fn(|context| alarm.poll(context, due)).await;
+    }
+
     /// An alarm that is not set.
-    pub(crate) fn alarm(&self) -> Alarm {
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
         let clock = Arc::clone(&self.clock);
         #[cfg(target_os = "linux")]
         if let Some(timer) = &self.timer {
@@ -75,7 +90,7 @@ impl Pacer {
 
 /// Waits for one moment at a time.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub struct Alarm {
     clock: Arc<dyn Clock>,
     means: Means,
 }
@@ -89,7 +104,7 @@ enum Means {
 
 impl Alarm {
     /// Ready once `due` has come.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>, due: Timestamp) -> Poll<()> {
+    pub fn poll(&mut self, context: &mut Context<'_>, due: Timestamp) -> Poll<()> {
         let now = self.clock.now();
         if now >= due {
             return Poll::Ready(());
@@ -276,7 +291,6 @@ mod kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
     use std::time::Duration;
 
     /// Sets alarms in another order than they fall due, one of them again for an earlier moment,
@@ -327,7 +341,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn virtual_alarms_go_off_exactly() {
-        let time = Time::Runtime(Arc::new(crate::tests::VirtualClock::new()));
+        let time = Time::Runtime(Arc::new(testkit::VirtualClock::new()));
         assert_eq!(lateness(time).await, [Duration::ZERO; 4]);
     }
 }
