@@ -13,8 +13,8 @@ use std::sync::Arc;
 use analysis::{ArrivalClock, Origin, RunSpec, RunSummary};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use domain::{Clock, FailureKind, Seed, SystemClock, Tokenizer, WallAnchor};
-use load::pacer::Timer;
 use load::{Control, Intake, Live, Load, Parts, Plan, Report, StopCause, Template};
+use pace::Time;
 use store::{Recorder, RunLabel};
 
 use self::check::Bench;
@@ -41,7 +41,7 @@ pub(crate) fn main(settings: BenchSettings) -> Outcome {
         limit::raise_for(bench.connections_max())?;
     }
     let runtime = runtime(settings.load.client_threads.unwrap_or(1))?;
-    runtime.block_on(Session::open(bench, settings)?.run())
+    runtime.block_on(Session::new(bench, settings).run())
 }
 
 /// The settings with those of the configuration file below them.
@@ -93,19 +93,18 @@ struct Session {
 }
 
 /// What one run is about.
-struct Case<'a> {
+struct Case {
     index: u64,
-    model: &'a str,
-    load: &'a Load,
+    model: String,
+    load: Load,
     workload: Arc<load::workload::Workload>,
 }
 
 impl Session {
-    fn open(bench: Bench, settings: BenchSettings) -> Result<Self, UserError> {
+    fn new(bench: Bench, settings: BenchSettings) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let anchor = WallAnchor::take(&*clock);
-        let files = results::open_files(&settings.output, anchor)?;
-        Ok(Self { bench, settings, clock, anchor, control: Control::default(), files })
+        Self { bench, settings, clock, anchor, control: Control::default(), files: None }
     }
 
     async fn run(mut self) -> Outcome {
@@ -117,30 +116,44 @@ impl Session {
             None => ready.tokenizer.clone(),
         };
         let sources = Source::open(&self.settings.workload, tokenizer.as_ref())?;
+        // Last, so that a bench which cannot begin leaves no files in the way of the next.
+        self.files = results::open_files(&self.settings.output, self.anchor)?;
         let mut results = results::Results::new(&self.settings, &ready, self.anchor);
         let mut verdict = Exit::Success;
-        'runs: for model in &ready.names {
-            for source in &sources {
-                for load in &self.bench.loads.clone() {
-                    let index = results.len();
-                    let seed = self.bench.seed.nth(index);
-                    let requests = self.plan(index, model, load).requests_max();
-                    let workload = Arc::new(source.workload(seed, requests)?);
-                    let case = Case { index, model, load, workload };
-                    let tokenizer = tokenizer.clone();
-                    let exit = self
-                        .run_case(&case, &ready, tokenizer, &mut interrupts, &mut results)
-                        .await?;
-                    verdict = if verdict == Exit::Success { exit } else { verdict };
-                    if self.control.stop.is_cancelled() {
-                        verdict = if exit == Exit::File { exit } else { Exit::Interrupted };
-                        break 'runs;
-                    }
-                }
+        for (index, (model, source, load)) in (0..).zip(self.combinations(&ready, &sources)) {
+            let requests = self.plan(index, &model, &load).requests_max();
+            let workload = source.workload(self.bench.seed.nth(index), requests)?;
+            let case = Case { index, model, load, workload: Arc::new(workload) };
+            let tokenizer = tokenizer.clone();
+            let exit =
+                self.run_case(&case, &ready, tokenizer, &mut interrupts, &mut results).await?;
+            if verdict == Exit::Success {
+                verdict = exit;
+            }
+            if self.control.stop.is_cancelled() {
+                verdict = if exit == Exit::File { exit } else { Exit::Interrupted };
+                break;
             }
         }
         results.publish(self.files.take(), self.control.stop.is_cancelled())?;
         Ok(verdict)
+    }
+
+    /// Every model under every workload and every load, in the order they run.
+    fn combinations<'a>(
+        &self,
+        ready: &Ready,
+        sources: &'a [Source],
+    ) -> Vec<(String, &'a Source, Load)> {
+        let mut combinations = Vec::new();
+        for model in &ready.names {
+            for source in sources {
+                for load in &self.bench.loads {
+                    combinations.push((model.clone(), source, load.clone()));
+                }
+            }
+        }
+        combinations
     }
 
     fn plan(&self, index: u64, model: &str, load: &Load) -> Plan {
@@ -167,13 +180,13 @@ impl Session {
 
     async fn run_case(
         &mut self,
-        case: &Case<'_>,
+        case: &Case,
         ready: &Ready,
         tokenizer: Option<Arc<dyn Tokenizer>>,
         interrupts: &mut Interrupts,
         results: &mut results::Results,
     ) -> Outcome {
-        let plan = self.plan(case.index, case.model, case.load);
+        let plan = self.plan(case.index, &case.model, &case.load);
         plan.check().map_err(|error| UserError::usage(error.problem).hint(error.hint))?;
         let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
         let recording = self.start_recording(case, ready, &intake, &live)?;
@@ -181,8 +194,7 @@ impl Session {
         let parts = Parts {
             model: Arc::clone(&ready.model),
             workload: Arc::clone(&case.workload),
-            clock: Arc::clone(&self.clock),
-            timer: Timer::BEST,
+            time: Time::Machine,
             intake,
             live: Arc::clone(&live),
             // A tokenizer costs time on every answer: it is used only where the server may not count.
@@ -200,7 +212,9 @@ impl Session {
         let recorded = recording.finish();
         self.files = recorded.files;
         let report = report.map_err(|error| run_error(&error))?;
-        self.tell_cause(&report);
+        if recorded.error.is_none() {
+            tell_cause(&report);
+        }
         let mut figures = recorded.figures;
         let step = self.clock_step(before);
         if step.abs() >= CLOCK_STEP_MIN_NANOS {
@@ -208,7 +222,7 @@ impl Session {
         }
         let summary = figures.finish(report.window_end);
         let exit = self.judge(&summary, &recorded.failures);
-        results.add(case.model, &case.workload.name(), case.load, summary);
+        results.add(&case.model, &case.workload.name(), &case.load, summary);
         match recorded.error {
             Some(error) => {
                 output::talk(&results::store_error(&error));
@@ -220,12 +234,12 @@ impl Session {
 
     fn start_recording(
         &mut self,
-        case: &Case<'_>,
+        case: &Case,
         ready: &Ready,
         intake: &Arc<Intake>,
         live: &Arc<Live>,
     ) -> Result<Recording, UserError> {
-        let origin = match case.load {
+        let origin = match &case.load {
             Load::Closed(_) => Origin::Started,
             Load::Open(_) => Origin::Planned,
         };
@@ -262,28 +276,6 @@ impl Session {
         wall.wrapping_sub(before.unix_nanos(now)).cast_signed()
     }
 
-    fn tell_cause(&self, report: &Report) {
-        match report.cause {
-            StopCause::Interrupted => output::talk(
-                &"stopped by request: the requests in flight were awaited; this is what was measured",
-            ),
-            StopCause::Aborted => output::talk(
-                &"stopped at once by request: the requests in flight count as cancelled",
-            ),
-            StopCause::Failures => {
-                output::talk(&"stopped: the limit of failed requests was reached");
-            }
-            StopCause::Requests | StopCause::Duration => {}
-        }
-        if report.held_back > 0 {
-            output::talk(&format!(
-                "warning: {} requests were held back because records could not be written fast \
-                 enough\n  help: write them to a faster disk",
-                report.held_back
-            ));
-        }
-    }
-
     /// The exit code a run deserves: success only if its requests succeeded.
     fn judge(&self, summary: &RunSummary, failures: &[(FailureKind, u64)]) -> Exit {
         let attempted = summary.completed + summary.failed;
@@ -302,6 +294,30 @@ impl Session {
             .hint(remedy(kind)),
         );
         Exit::Requests(kind)
+    }
+}
+
+/// Says why a run ended before its plan was done.
+fn tell_cause(report: &Report) {
+    let told = match report.cause {
+        StopCause::Interrupted => {
+            "stopped by request: the requests in flight were awaited; this is what was measured"
+        }
+        StopCause::Aborted => {
+            "stopped at once by request: the requests in flight count as cancelled"
+        }
+        StopCause::Failures => "stopped: the limit of failed requests was reached",
+        StopCause::Requests | StopCause::Duration => "",
+    };
+    if !told.is_empty() {
+        output::talk(&told);
+    }
+    if report.held_back > 0 {
+        output::talk(&format!(
+            "warning: {} requests were held back because records could not be written fast \
+             enough\n  help: write them to a faster disk",
+            report.held_back
+        ));
     }
 }
 

@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use domain::Clock;
 use engine::{Batching, Engine, EngineConfig};
 use llama::{Library, ModelOptions};
+// hf-hub leaves its TLS to the program: naming ureq here, with the feature in Cargo.toml, gives it one.
+use ureq as _;
 
 use crate::failure::{Exit, UserError};
 use crate::output;

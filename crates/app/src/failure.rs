@@ -116,7 +116,9 @@ pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
         FailureKind::ServerError => "look at the server's own log",
         FailureKind::InStream => "the server broke off its answers: look at its log",
         FailureKind::Truncated => "the server closed its answers early: look at its log",
-        FailureKind::Malformed => "check --endpoint-type and that the port is the model's",
+        FailureKind::Malformed => {
+            "check --endpoint-type, --http2, and that the port is the model's"
+        }
         FailureKind::Cancelled => "let the run end by itself",
     }
 }

@@ -1,7 +1,6 @@
-//! The engine on a small real model. Skipped where `scripts/llama-library.sh` and
-//! `scripts/model.sh` have not fetched library and model, except under CI.
+//! The engine on a small real model. Skipped where library or model is not
+//! installed, except under CI.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,29 +14,9 @@ use llama::{
     SequenceId, Token, greedy,
 };
 
-fn fetched(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.prony").join(name)
-}
-
-/// The model, or `None` with a line that says what is missing.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test that skips says so, and under CI it must not"
-)]
+/// The model, or `None` where it is not installed.
 fn real_model() -> Option<Model> {
-    let folder = fetched("llama");
-    let file = fetched("models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    for (path, script) in [
-        (&folder, "scripts/llama-library.sh .prony/llama"),
-        (&file, "scripts/model.sh .prony/models"),
-    ] {
-        if !path.exists() {
-            assert!(std::env::var_os("CI").is_none(), "{} is missing: {script}", path.display());
-            println!("skipped: {} is missing: run {script}", path.display());
-            return None;
-        }
-    }
+    let (folder, file) = (testkit::llama_library()?, testkit::local_model()?);
     let library = Library::open(&folder).expect("the library opens");
     Some(Model::load(&library, &file, ModelOptions::default()).expect("the model loads"))
 }

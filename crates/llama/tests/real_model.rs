@@ -1,7 +1,7 @@
-//! llama.cpp itself, on a small real model. Skipped where `scripts/llama-library.sh` and
-//! `scripts/model.sh` have not fetched them, except under CI.
+//! llama.cpp itself, on a small real model. Skipped where library or model is not installed,
+//! except under CI.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use domain::{Message, Role, Tokenizer as _};
 use llama::{
@@ -9,33 +9,9 @@ use llama::{
     LoadError, Model, ModelOptions, Sampler, Sampling, SequenceId, Text, Token, greedy,
 };
 
-fn fetched(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.prony").join(name)
-}
-
-/// The library and the model, or `None` with a line that says what is missing.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test that skips says so, and under CI it must not"
-)]
+/// The model, or `None` where it is not installed.
 fn real_model() -> Option<Model> {
-    let folder = fetched("llama");
-    let file = fetched("models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    for (path, script) in [
-        (&folder, "scripts/llama-library.sh .prony/llama"),
-        (&file, "scripts/model.sh .prony/models"),
-    ] {
-        if !path.exists() {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "{} is missing: run {script}",
-                path.display()
-            );
-            println!("skipped: {} is missing: run {script}", path.display());
-            return None;
-        }
-    }
+    let (folder, file) = (testkit::llama_library()?, testkit::local_model()?);
     let library = Library::open(&folder).expect("the library opens");
     Some(Model::load(&library, &file, ModelOptions::default()).expect("the model loads"))
 }
@@ -275,8 +251,8 @@ fn folders_without_a_library_are_refused() {
     std::fs::write(folder.join("libllama.so"), b"not ELF").expect("the folder can be written");
     let error = Library::open(&folder).expect_err("that is no library");
     assert!(matches!(error, LibraryError::Open { .. }), "{error}");
-    let other = fetched("llama/libggml-base.so");
-    if other.exists() {
+    if let Some(other) = testkit::llama_library() {
+        let other = other.join("libggml-base.so");
         std::fs::copy(other, folder.join("libllama.so")).expect("the folder can be written");
         let error = Library::open(&folder).expect_err("that is another library");
         let message = error.to_string();

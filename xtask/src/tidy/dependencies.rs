@@ -1,4 +1,4 @@
-//! What the manifests and lock files may name: nothing unused, and no registry but the public ones.
+//! What the manifests and lock files may name: nothing unused, and no registry's address.
 
 use std::path::Path;
 
@@ -7,10 +7,8 @@ use crate::workspace::{Package, TextFile, Workspace};
 
 /// How Cargo.lock names crates.io.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-/// How npm's lock files begin the address of a package.
-const NPM: &str = "https://registry.npmjs.org/";
 
-/// Finds dependencies nobody uses and registries that only one machine can reach.
+/// Finds dependencies nobody uses and registries named by their address.
 pub(super) fn check(workspace: &Workspace) -> Vec<Breach> {
     let mut breaches = unused_in_workspace(workspace);
     breaches.extend(workspace.packages.iter().flat_map(|package| unused(workspace, package)));
@@ -69,7 +67,7 @@ fn unused(workspace: &Workspace, package: &Package) -> Vec<Breach> {
         .collect()
 }
 
-/// Lines of lock files and package settings that name a registry other than the public ones.
+/// Lines of lock files and package settings that name a registry.
 fn foreign_registries(file: &TextFile) -> Vec<Breach> {
     let Some(name) = file.path.file_name().and_then(|name| name.to_str()) else {
         return Vec::new();
@@ -79,19 +77,14 @@ fn foreign_registries(file: &TextFile) -> Vec<Breach> {
             line.strip_prefix("source = ")
                 .is_some_and(|source| source.trim_matches('"') != CRATES_IO)
         },
-        "package-lock.json" => |line| {
-            line.trim_start()
-                .strip_prefix("\"resolved\": \"")
-                .is_some_and(|address| !address.starts_with(NPM))
-        },
+        "package-lock.json" => |line| line.trim_start().starts_with("\"resolved\": \"http"),
         "config.toml" if file.path.parent() == Some(Path::new(".cargo")) => {
             |line| line.starts_with("[source") || line.starts_with("[registr")
         }
         ".npmrc" => |line| line.contains("registry"),
-        "pyproject.toml" | "uv.lock" | "requirements.txt" => |line| {
-            line.contains("index-url")
-                || (line.contains("registry = ") && !line.contains("pypi.org"))
-        },
+        "pyproject.toml" | "uv.lock" | "requirements.txt" => {
+            |line| line.contains("index-url") || line.contains("registry = ")
+        }
         _ => return Vec::new(),
     };
     file.text
@@ -101,7 +94,8 @@ fn foreign_registries(file: &TextFile) -> Vec<Breach> {
         .map(|(_, line)| Breach {
             path: file.path.clone(),
             line: Some(line),
-            message: "names a registry other than the public ones".to_owned(),
+            message: "names a registry: packages come by name, from wherever the user set"
+                .to_owned(),
         })
         .collect()
 }
@@ -141,11 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn lock_files_name_public_registries() {
+    fn lock_files_name_no_registry() {
         let cargo = format!("name = \"a\"\nsource = \"{CRATES_IO}\"\n");
-        let npm = format!("  \"resolved\": \"{NPM}a/-/a-1.tgz\",\n");
-        let said = "names a registry other than the public ones";
-        check(&[], &[("Cargo.lock", &cargo), ("dashboard/package-lock.json", &npm)], &[]);
+        let npm = "  \"node_modules/a\": { \"version\": \"1.0.0\" },\n";
+        let said = "names a registry: packages come by name, from wherever the user set";
+        check(&[], &[("Cargo.lock", &cargo), ("dashboard/package-lock.json", npm)], &[]);
         check(
             &[],
             &[

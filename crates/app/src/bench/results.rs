@@ -67,11 +67,6 @@ impl Results {
         Self { benchmark, target, kind: settings.output.output.unwrap_or_default() }
     }
 
-    /// How many runs there are.
-    pub(crate) fn len(&self) -> u64 {
-        self.benchmark.runs.len() as u64
-    }
-
     /// Adds a run.
     pub(crate) fn add(&mut self, model: &str, scenario: &str, load: &Load, summary: RunSummary) {
         self.benchmark.runs.push(Run {

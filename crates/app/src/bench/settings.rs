@@ -122,7 +122,7 @@ pub(crate) struct TargetSettings {
     /// Trust any certificate
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Longest a request may take [default: 600s]
+    /// Longest one try of a request may take, its connection apart [default: 600s]
     #[arg(long, value_name = "TIME")]
     pub(crate) timeout: Option<Span>,
     /// Longest to wait for a connection [default: 10s]
