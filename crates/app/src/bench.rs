@@ -25,6 +25,7 @@ use self::subject::Ready;
 use self::workload::Source;
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, UserError, remedy};
+use crate::process::Meter;
 use crate::signal::Interrupts;
 use crate::{Outcome, config, limit, output};
 
@@ -191,6 +192,7 @@ impl Session {
         let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
         let recording = self.start_recording(case, ready, &intake, &live)?;
         let before = WallAnchor::take(&*self.clock);
+        let meter = Meter::start(&*self.clock);
         let parts = Parts {
             model: Arc::clone(&ready.model),
             workload: Arc::clone(&case.workload),
@@ -210,6 +212,7 @@ impl Session {
         };
         drop(progress);
         let recorded = recording.finish();
+        let used = meter.used(&*self.clock);
         self.files = recorded.files;
         let report = report.map_err(|error| run_error(&error))?;
         if recorded.error.is_none() {
@@ -222,7 +225,7 @@ impl Session {
         }
         let summary = figures.finish(report.window_end);
         let exit = self.judge(&summary, &recorded.failures);
-        results.add(&case.model, &case.workload.name(), &case.load, summary);
+        results.add(&case.model, &case.workload.name(), &case.load, summary, used);
         match recorded.error {
             Some(error) => {
                 output::talk(&results::store_error(&error));

@@ -14,6 +14,7 @@ mod machine;
 mod output;
 mod serve_engine;
 mod serve_sim;
+mod process;
 mod signal;
 mod value;
 

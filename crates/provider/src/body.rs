@@ -76,21 +76,25 @@ fn split_chunked<'a>(
     state: &mut Chunked,
     mut bytes: &'a [u8],
 ) -> Result<(&'a [u8], &'a [u8]), BrokenFraming> {
-    loop {
-        if let Chunked::Data(left) = *state {
+    // In a register while it steps through the bytes of a size line.
+    let mut at = *state;
+    let split = loop {
+        if let Chunked::Data(left) = at {
             let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-            let (piece, rest) = bytes.split_at(take);
             let left = left - take as u64;
-            *state = if left == 0 { Chunked::DataEnd } else { Chunked::Data(left) };
-            return Ok((piece, rest));
+            at = if left == 0 { Chunked::DataEnd } else { Chunked::Data(left) };
+            break bytes.split_at(take);
         }
-        let (&byte, rest) = match bytes.split_first() {
-            Some(split) if *state != Chunked::Done => split,
-            _ => return Ok((&[], bytes)),
-        };
-        *state = step(*state, byte)?;
-        bytes = rest;
-    }
+        match bytes.split_first() {
+            Some((&byte, rest)) if at != Chunked::Done => {
+                at = step(at, byte)?;
+                bytes = rest;
+            }
+            _ => break (&[][..], bytes),
+        }
+    };
+    *state = at;
+    Ok(split)
 }
 
 fn step(state: Chunked, byte: u8) -> Result<Chunked, BrokenFraming> {

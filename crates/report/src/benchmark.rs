@@ -1,5 +1,7 @@
 //! What there is to report.
 
+use std::time::Duration;
+
 use analysis::RunSummary;
 use domain::WallAnchor;
 
@@ -50,4 +52,26 @@ pub struct Run {
     pub load: String,
     /// What came out.
     pub summary: RunSummary,
+    /// What Prony itself used meanwhile; the embedded engine, where it served, included. None where
+    /// the system does not tell.
+    pub process: Option<ProcessUse>,
+}
+
+/// What a process used of its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessUse {
+    /// The time this was spent in.
+    pub wall: Duration,
+    /// Processor time of all threads, the kernel's work for them included.
+    pub cpu: Duration,
+    /// The most memory that was resident at once since the process began.
+    pub memory_peak_bytes: u64,
+}
+
+impl ProcessUse {
+    /// How many cores were busy, on average.
+    #[must_use]
+    pub fn cores(&self) -> f64 {
+        if self.wall.is_zero() { 0.0 } else { self.cpu.as_secs_f64() / self.wall.as_secs_f64() }
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) fn write(out: &mut dyn Write, run: &Run, style: Style) -> io::Result<
     latencies(out, &run.summary, style)?;
     rule(out, '-', "Can it be believed?", style)?;
     client(out, &run.summary, style)?;
+    process(out, run, style)?;
     writeln!(out, "{}", verdict(&run.summary, style))?;
     rule(out, '=', "", style)
 }
@@ -202,6 +203,14 @@ fn client(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<()>
     }
     line(out, "Steady throughput:", &settled(run.steady.throughput), "", style)?;
     line(out, "Steady latency:", &settled(run.steady.latency), "", style)
+}
+
+/// What Prony itself took of the machine.
+fn process(out: &mut dyn Write, run: &Run, style: Style) -> io::Result<()> {
+    let Some(used) = &run.process else { return Ok(()) };
+    let mib = used.memory_peak_bytes as f64 / f64::from(1 << 20);
+    let value = format!("{}, {}", number(used.cores()), number(mib));
+    line(out, "Own CPU (cores), memory (MiB):", &value, "at its peak", style)
 }
 
 /// Why there is no read lag to show.

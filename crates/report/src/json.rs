@@ -118,6 +118,7 @@ struct RunEntry<'a> {
     unstamped_chunk_share: Option<f64>,
     distinct_prompts: Option<u64>,
     clock_step_ms: Option<f64>,
+    process: Option<ProcessEntry>,
 }
 
 impl<'a> RunEntry<'a> {
@@ -171,6 +172,11 @@ impl<'a> RunEntry<'a> {
             unstamped_chunk_share: summary.unstamped.as_ref().map(Proportion::share).map(rounded),
             distinct_prompts: summary.distinct_prompts,
             clock_step_ms: summary.clock_step_nanos.map(|nanos| nanos as f64 / 1e6),
+            process: run.process.map(|used| ProcessEntry {
+                cpu_s: rounded(used.cpu.as_secs_f64()),
+                cpu_cores: rounded(used.cores()),
+                memory_peak_bytes: used.memory_peak_bytes,
+            }),
         }
     }
 }
@@ -198,6 +204,14 @@ impl VerdictEntry {
         };
         Self { valid: verdict.is_valid(), doubts: verdict.doubts().iter().map(entry).collect() }
     }
+}
+
+/// What Prony itself used.
+#[derive(Serialize)]
+struct ProcessEntry {
+    cpu_s: f64,
+    cpu_cores: f64,
+    memory_peak_bytes: u64,
 }
 
 /// How many requests had their tokens counted by whom.

@@ -16,5 +16,5 @@ mod block;
 mod table;
 mod warning;
 
-pub use benchmark::{Benchmark, Machine, Run};
+pub use benchmark::{Benchmark, Machine, ProcessUse, Run};
 pub use console::Style;

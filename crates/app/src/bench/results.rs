@@ -3,7 +3,7 @@
 use analysis::RunSummary;
 use domain::WallAnchor;
 use load::Load;
-use report::{Benchmark, Run, Style, console, json};
+use report::{Benchmark, ProcessUse, Run, Style, console, json};
 use serde_json::{Value, json};
 use store::{Existing, Format, Recorder, StoreError};
 
@@ -68,13 +68,21 @@ impl Results {
     }
 
     /// Adds a run.
-    pub(crate) fn add(&mut self, model: &str, scenario: &str, load: &Load, summary: RunSummary) {
+    pub(crate) fn add(
+        &mut self,
+        model: &str,
+        scenario: &str,
+        load: &Load,
+        summary: RunSummary,
+        process: Option<ProcessUse>,
+    ) {
         self.benchmark.runs.push(Run {
             target: self.target.clone(),
             model: model.to_owned(),
             scenario: scenario.to_string(),
             load: load.to_string(),
             summary,
+            process,
         });
     }
 

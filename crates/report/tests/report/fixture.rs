@@ -8,7 +8,7 @@ use domain::{
     Arrival, Chunks, CountSource, Exchange, Failure, FailureKind, FinishReason, Outcome, RequestId,
     Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
 };
-use report::{Benchmark, Machine, Run};
+use report::{Benchmark, Machine, ProcessUse, Run};
 
 fn at(ms: u64) -> Timestamp {
     Timestamp::from_nanos(ms * 1_000_000)
@@ -71,6 +71,11 @@ fn run(model: &str, load: &str, accumulator: RunAccumulator, end: Timestamp) -> 
         scenario: "short_queries".to_owned(),
         load: load.to_owned(),
         summary: accumulator.finish(end),
+        process: Some(ProcessUse {
+            wall: Duration::from_secs(10),
+            cpu: Duration::from_secs(2),
+            memory_peak_bytes: 24 << 20,
+        }),
     }
 }
 

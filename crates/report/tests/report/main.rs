@@ -57,6 +57,7 @@ fn a_run_without_doubts() {
     Read lag p50, p99 (ms):           0.020, 0.020   n 8,000
     Steady throughput:               after 0.500 s
     Steady latency:                  after 0.025 s
+    Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
     VALID
     ==============================================================================
     "#);
@@ -93,6 +94,7 @@ fn a_run_in_doubt() {
     Read lag p50, p99 (ms):           0.020, 0.020   n 80
     Steady throughput:           too short to tell
     Steady latency:              too short to tell
+    Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
     DOUBTFUL: errors, too_few_samples, token_counts_estimated
     ==============================================================================
 
@@ -136,6 +138,7 @@ fn a_run_that_failed() {
     Read lag p50, p99 (ms):                      -   no answer came
     Steady throughput:           too short to tell
     Steady latency:              too short to tell
+    Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
     DOUBTFUL: all_failed
     ==============================================================================
 
@@ -445,7 +448,12 @@ fn the_summary_file() {
           "delivery": null,
           "unstamped_chunk_share": 0.0,
           "distinct_prompts": null,
-          "clock_step_ms": null
+          "clock_step_ms": null,
+          "process": {
+            "cpu_s": 2.0,
+            "cpu_cores": 0.2,
+            "memory_peak_bytes": 25165824
+          }
         }
       ]
     }

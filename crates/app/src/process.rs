@@ -1,0 +1,45 @@
+//! What this process uses of its machine: a client that is short of processor time measures itself.
+
+use std::time::Duration;
+
+use domain::{Clock, Timestamp};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use report::ProcessUse;
+
+/// Measures from its start on.
+pub(crate) struct Meter {
+    begun: Timestamp,
+    cpu: Option<Duration>,
+}
+
+impl Meter {
+    pub(crate) fn start(clock: &dyn Clock) -> Self {
+        Self { begun: clock.now(), cpu: usage().as_ref().map(cpu) }
+    }
+
+    /// What was used since the start.
+    pub(crate) fn used(&self, clock: &dyn Clock) -> Option<ProcessUse> {
+        let usage = usage()?;
+        Some(ProcessUse {
+            wall: clock.now().since(self.begun),
+            cpu: cpu(&usage).saturating_sub(self.cpu?),
+            memory_peak_bytes: memory_peak_bytes(&usage),
+        })
+    }
+}
+
+fn usage() -> Option<Usage> {
+    getrusage(UsageWho::RUSAGE_SELF).ok()
+}
+
+fn cpu(usage: &Usage) -> Duration {
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+fn memory_peak_bytes(usage: &Usage) -> u64 {
+    // The one figure of getrusage whose unit differs between systems.
+    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+    u64::try_from(usage.max_rss()).unwrap_or(0) * unit
+}
