@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use dialect::{AnswerEncoder, AnswerText, decode_text, decode_whole};
+use dialect::{AnswerEncoder, AnswerText, OutOfOrder, Part, decode_parts};
 use domain::{
     BoxFuture, Chunk, ChunkKind, Completion, Failure, FailureKind, Model, Payload, Progress,
     Request, Sink, Tokens, Usage,
@@ -75,7 +75,7 @@ pub(crate) async fn whole(
         return Err(failure);
     }
     let usage = completion.usage.unwrap_or_else(|| estimate(request, gathering.chunks));
-    Ok(encoder.whole(&gathering.text.content, completion.finish, usage))
+    Ok(encoder.whole(&gathering.text, completion.finish, usage))
 }
 
 /// Keeps the text of an answer that goes out in one piece.
@@ -94,22 +94,30 @@ impl Sink for Gathering {
             Progress::Connected(_) | Progress::Sent(_) | Progress::Headers { .. } => {}
             Progress::Chunk(chunk) => {
                 self.chunks += u64::from(chunk.kind.is_token());
-                let read = match chunk.payload {
-                    // An answer that was not streamed to us is one chunk.
-                    Payload::Wire { format, data } => decode_whole(format, data).map(|whole| {
-                        self.text = whole.text;
-                    }),
-                    Payload::Text(text) => {
-                        if chunk.kind == ChunkKind::Content {
-                            self.text.content.push_str(text);
-                        }
-                        Ok(())
-                    }
-                };
+                let read = parts_of(&chunk, &mut |part| self.text.push(part));
                 self.broken = self.broken.take().or(read.err());
             }
         }
     }
+}
+
+/// Hands the parts of `chunk` to `on`.
+///
+/// # Errors
+/// Where it cannot be read, or is a tool call as bare text, which does not say which.
+fn parts_of(chunk: &Chunk<'_>, on: &mut dyn FnMut(Part<'_>)) -> Result<(), Failure> {
+    match (chunk.payload, chunk.kind) {
+        (Payload::Wire { format, data }, _) => decode_parts(format, data, on)?,
+        (Payload::Text(text), ChunkKind::Content) => on(Part::Content(text)),
+        (Payload::Text(text), ChunkKind::Reasoning) => on(Part::Reasoning(text)),
+        (Payload::Text(_), ChunkKind::ToolCall) => return Err(out_of_order(OutOfOrder::Nameless)),
+        (Payload::Text(_), ChunkKind::Other) => {}
+    }
+    Ok(())
+}
+
+fn out_of_order(error: OutOfOrder) -> Failure {
+    Failure::new(FailureKind::Malformed, error.to_string())
 }
 
 /// What the counts must have been, where the model does not say: one token a chunk of the answer,
@@ -138,13 +146,8 @@ impl AnswerStream {
         request: Request,
         encoder: AnswerEncoder,
     ) -> Result<Self, Failure> {
-        let writing = Arc::new(Mutex::new(Writing {
-            encoder,
-            out: Vec::new(),
-            scratch: AnswerText::default(),
-            chunks: 0,
-            broken: None,
-        }));
+        let writing =
+            Arc::new(Mutex::new(Writing { encoder, out: Vec::new(), chunks: 0, broken: None }));
         let mut writer = Writer(Arc::clone(&writing));
         let sending = Box::pin(async move {
             let completion = model.send(&request, &mut writer).await?;
@@ -207,7 +210,6 @@ struct Writing {
     encoder: AnswerEncoder,
     /// Whole events, not yet taken.
     out: Vec<u8>,
-    scratch: AnswerText,
     /// The token-bearing chunks so far.
     chunks: u64,
     /// Why the model's answer cannot be passed on any further.
@@ -215,8 +217,7 @@ struct Writing {
 }
 
 impl Writing {
-    /// Writes a chunk. Reasoning and tool calls count, but are not passed on: the text of the
-    /// answer alone is.
+    /// Writes a chunk.
     fn chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Failure> {
         if !chunk.kind.is_token() {
             return Ok(());
@@ -225,20 +226,14 @@ impl Writing {
             self.encoder.begin(&mut self.out);
         }
         self.chunks += 1;
-        match chunk.payload {
-            Payload::Text(text) if chunk.kind == ChunkKind::Content => {
-                self.encoder.token(text, &mut self.out);
+        let Self { encoder, out, .. } = self;
+        let mut written = Ok(());
+        parts_of(&chunk, &mut |part| {
+            if written.is_ok() {
+                written = encoder.part(part, out).map_err(out_of_order);
             }
-            Payload::Text(_) => {}
-            Payload::Wire { format, data } => {
-                self.scratch.content.clear();
-                decode_text(format, data, &mut self.scratch)?;
-                if !self.scratch.content.is_empty() {
-                    self.encoder.token(&self.scratch.content, &mut self.out);
-                }
-            }
-        }
-        Ok(())
+        })?;
+        written
     }
 
     fn end(&mut self, result: Result<(Completion, Usage), Failure>) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::{AnswerEncoder, IncomingRequest, WireFormat, encode_models, models, parse_request};
+use dialect::models::{self, ModelEntry};
+use dialect::{AnswerEncoder, IncomingRequest, WireFormat, parse_request};
 use domain::{Clock, Model, Request};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Response, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -20,6 +21,8 @@ use crate::refusal::Refusal;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Anthropic's name for [`REQUEST_ID`].
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// What Anthropic's clients must send.
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// The longest body of a request. Anthropic's own limit.
 const BODY_BYTES_MAX: usize = 32 << 20;
@@ -70,10 +73,12 @@ impl fmt::Debug for Front {
 }
 
 /// The places of this server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Answers(WireFormat),
     Models,
+    /// What is told of the model of this id.
+    Model(String),
     Health,
     Metrics,
 }
@@ -87,23 +92,33 @@ impl Place {
             models::PATH => Some(Self::Models),
             "/health" => Some(Self::Health),
             "/metrics" => Some(Self::Metrics),
-            _ => None,
+            _ => models::id_in(path).map(Self::Model),
         }
     }
 
-    const fn method(self) -> Method {
+    const fn method(&self) -> Method {
         match self {
             Self::Answers(_) => Method::POST,
-            Self::Models | Self::Health | Self::Metrics => Method::GET,
+            Self::Models | Self::Model(_) | Self::Health | Self::Metrics => Method::GET,
         }
     }
 
     /// The form of errors here.
-    const fn format(self) -> WireFormat {
+    fn format(&self, head: &request::Parts) -> WireFormat {
         match self {
-            Self::Answers(format) => format,
-            Self::Models | Self::Health | Self::Metrics => WireFormat::OpenAiChat,
+            Self::Answers(format) => *format,
+            Self::Models | Self::Model(_) | Self::Health | Self::Metrics => clients_format(head),
         }
+    }
+}
+
+/// The form of errors where the path leaves it open: Anthropic's for who sends the header that
+/// Anthropic's clients must.
+fn clients_format(head: &request::Parts) -> WireFormat {
+    if head.headers.contains_key(ANTHROPIC_VERSION) {
+        WireFormat::AnthropicMessages
+    } else {
+        WireFormat::OpenAiChat
     }
 }
 
@@ -125,24 +140,40 @@ impl Front {
         let given = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let name = self.ids.name(given);
         let mut response = match Place::at(head.uri.path()) {
-            None => no_such_path(&head),
-            Some(place) if place.method() != head.method => wrong_method(place),
-            Some(Place::Answers(format)) => match self.answer(format, name.clone(), body).await {
-                Ok(response) => response,
-                Err(refusal) => refusal.into_response(format),
-            },
-            Some(Place::Models) => self.list(),
-            Some(Place::Health) => whole("application/json", r#"{"status":"ok"}"#),
-            Some(Place::Metrics) => {
-                let mut text = String::new();
-                (self.metrics)(&mut text);
-                whole("text/plain; version=0.0.4; charset=utf-8", text)
+            None => no_such_path(&head, &name.shown),
+            Some(place) => {
+                let format = place.format(&head);
+                let answered = if place.method() == head.method {
+                    self.at(place, name.clone(), body).await
+                } else {
+                    Err(Refusal::wrong_method(place.method()))
+                };
+                answered.unwrap_or_else(|refusal| refusal.into_response(format, &name.shown))
             }
         };
         let id = HeaderValue::from_str(&name.shown).expect("it came in a header, or is ASCII");
         response.headers_mut().insert(ANTHROPIC_REQUEST_ID, id.clone());
         response.headers_mut().insert(REQUEST_ID, id);
         response
+    }
+
+    async fn at(
+        &self,
+        place: Place,
+        name: Name,
+        body: Incoming,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        match place {
+            Place::Answers(format) => self.answer(format, name, body).await,
+            Place::Models => Ok(self.list()),
+            Place::Model(id) => self.tell_of(&id),
+            Place::Health => Ok(whole("application/json", r#"{"status":"ok"}"#)),
+            Place::Metrics => {
+                let mut text = String::new();
+                (self.metrics)(&mut text);
+                Ok(whole("text/plain; version=0.0.4; charset=utf-8", text))
+            }
+        }
     }
 
     async fn answer(
@@ -154,7 +185,7 @@ impl Front {
         let body = read(body).await?;
         let asked = parse_request(format, &body)?;
         drop(body);
-        let served = self.find(&asked)?;
+        let served = self.suited(&asked)?;
         let encoder = AnswerEncoder::new(
             format,
             &answer_id(format, name.id),
@@ -187,12 +218,16 @@ impl Front {
         }
     }
 
-    fn find(&self, asked: &IncomingRequest) -> Result<&Served, Refusal> {
-        let served =
-            self.models.iter().find(|served| served.id == asked.model).ok_or_else(|| {
-                let known: Vec<&str> = self.models.iter().map(|served| &*served.id).collect();
-                Refusal::unknown_model(&asked.model, &known)
-            })?;
+    fn find(&self, id: &str) -> Result<&Served, Refusal> {
+        self.models.iter().find(|served| served.id == id).ok_or_else(|| {
+            let known: Vec<&str> = self.models.iter().map(|served| &*served.id).collect();
+            Refusal::unknown_model(id, &known)
+        })
+    }
+
+    /// The model asked for, if it can serve as long an answer.
+    fn suited(&self, asked: &IncomingRequest) -> Result<&Served, Refusal> {
+        let served = self.find(&asked.model)?;
         match (asked.max_tokens, served.context_length) {
             (Some(wanted), Some(most)) if wanted > most => Err(Refusal::rejected(
                 StatusCode::BAD_REQUEST,
@@ -206,9 +241,18 @@ impl Front {
     }
 
     fn list(&self) -> Response<AnswerBody> {
-        let ids: Vec<&str> = self.models.iter().map(|served| &*served.id).collect();
-        whole("application/json", encode_models(&ids, self.started_unix_s))
+        let entries: Vec<ModelEntry> = self.models.iter().map(entry).collect();
+        whole("application/json", models::encode_models(&entries, self.started_unix_s))
     }
+
+    fn tell_of(&self, id: &str) -> Result<Response<AnswerBody>, Refusal> {
+        let entry = entry(self.find(id)?);
+        Ok(whole("application/json", models::encode_model(&entry, self.started_unix_s)))
+    }
+}
+
+fn entry(served: &Served) -> ModelEntry {
+    ModelEntry { id: served.id.clone(), max_model_len: served.context_length }
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Refusal> {
@@ -238,7 +282,7 @@ fn whole(content_type: &'static str, body: impl Into<Bytes>) -> Response<AnswerB
     response
 }
 
-fn no_such_path(head: &request::Parts) -> Response<AnswerBody> {
+fn no_such_path(head: &request::Parts, request_id: &str) -> Response<AnswerBody> {
     let message = format!(
         "there is no {}; there are {CHAT}, {COMPLETIONS}, {MESSAGES}, {}, /health and /metrics",
         head.uri.path(),
@@ -246,17 +290,7 @@ fn no_such_path(head: &request::Parts) -> Response<AnswerBody> {
     );
     // As an error of status 404 it would read as a missing model.
     let refusal = Refusal::rejected(StatusCode::BAD_REQUEST, message);
-    let mut response = refusal.into_response(WireFormat::OpenAiChat);
+    let mut response = refusal.into_response(clients_format(head), request_id);
     *response.status_mut() = StatusCode::NOT_FOUND;
-    response
-}
-
-fn wrong_method(place: Place) -> Response<AnswerBody> {
-    let method = place.method();
-    let refusal =
-        Refusal::rejected(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {method}"));
-    let mut response = refusal.into_response(place.format());
-    let allowed = HeaderValue::from_str(method.as_str()).expect("methods are ASCII");
-    response.headers_mut().insert(ALLOW, allowed);
     response
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use dialect::{BadRequest, WireFormat, encode_error};
+use dialect::{BadRequest, ErrorReport, WireFormat, encode_error};
 use domain::{Failure, FailureKind};
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::answer::AnswerBody;
 
@@ -20,6 +20,10 @@ pub(crate) struct Refusal {
     status: u16,
     kind: FailureKind,
     message: String,
+    /// The member of the request that is at fault.
+    param: Option<String>,
+    /// The method to use instead.
+    allow: Option<Method>,
     /// Where the model itself gave the request up: whether another try makes sense, and when.
     retry: Option<(bool, Option<Duration>)>,
 }
@@ -31,8 +35,16 @@ impl Refusal {
             status: status.as_u16(),
             kind: FailureKind::Rejected,
             message: message.into(),
+            param: None,
+            allow: None,
             retry: None,
         }
+    }
+
+    /// What stands here takes another method.
+    pub(crate) fn wrong_method(takes: Method) -> Self {
+        let message = format!("this path takes {takes}");
+        Self { allow: Some(takes), ..Self::rejected(StatusCode::METHOD_NOT_ALLOWED, message) }
     }
 
     /// No model is called `asked`.
@@ -80,18 +92,35 @@ impl Refusal {
             status,
             kind,
             message: failure.message.clone(),
+            param: None,
+            allow: None,
             retry: Some((failure.retryable, failure.retry_after)),
         }
     }
 
-    /// The whole answer, in `format`.
-    pub(crate) fn into_response(self, format: WireFormat) -> Response<AnswerBody> {
-        let body = encode_error(format, self.status, self.kind, &self.message);
+    /// The whole answer to the request called `request_id`, in `format`.
+    pub(crate) fn into_response(
+        self,
+        format: WireFormat,
+        request_id: &str,
+    ) -> Response<AnswerBody> {
+        let report = ErrorReport {
+            kind: self.kind,
+            status: Some(self.status),
+            message: &self.message,
+            param: self.param.as_deref(),
+            request_id: Some(request_id),
+        };
+        let body = encode_error(format, &report);
         let mut response = Response::new(AnswerBody::whole(body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).expect("every status above has three digits");
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(method) = self.allow {
+            let method = HeaderValue::from_str(method.as_str()).expect("methods are ASCII");
+            headers.insert(ALLOW, method);
+        }
         if let Some((retryable, after)) = self.retry {
             let word = if retryable { "true" } else { "false" };
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(word));
@@ -107,6 +136,6 @@ impl Refusal {
 
 impl From<BadRequest> for Refusal {
     fn from(bad: BadRequest) -> Self {
-        Self::rejected(StatusCode::BAD_REQUEST, bad.message)
+        Self { param: bad.param, ..Self::rejected(StatusCode::BAD_REQUEST, bad.message) }
     }
 }

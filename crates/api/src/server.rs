@@ -56,7 +56,7 @@ pub struct Stopped {
 /// |---|---|
 /// | `POST /v1/chat/completions`, `POST /v1/completions` | in OpenAI's form |
 /// | `POST /v1/messages` | in Anthropic's form |
-/// | `GET /v1/models` | the models, readable by either package |
+/// | `GET /v1/models`, `GET /v1/models/{id}` | the models, readable by either package |
 /// | `GET /health` | 200 as long as it serves |
 /// | `GET /metrics` | text exposition |
 ///

@@ -1,8 +1,22 @@
-//! The text of answers: one event's, on demand, or a whole body's.
+//! The text of answers, on demand: one event's, or a whole body's.
 
 use domain::{Failure, FinishReason, Usage, WireFormat};
 
+use crate::part::Part;
 use crate::{anthropic, event, openai};
+
+/// One tool call of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The number by which the parts of a streamed answer name it.
+    pub index: u32,
+    /// What its result will be sent back under; empty where the server gives none.
+    pub id: String,
+    /// The tool's name; empty where the call's beginning was not seen.
+    pub name: String,
+    /// The tool's input, the text of a JSON object; empty is an empty object.
+    pub arguments: String,
+}
 
 /// Generated text, by what it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,21 +25,50 @@ pub struct AnswerText {
     pub content: String,
     /// What the model thought before it.
     pub reasoning: String,
-    /// Names and arguments of tool calls, run together.
-    pub tool: String,
+    /// The tools it asks to be run.
+    pub tool_calls: Vec<ToolCall>,
 }
 
 impl AnswerText {
+    /// Appends one part.
+    pub fn push(&mut self, part: Part<'_>) {
+        match part {
+            Part::Content(text) => self.content.push_str(text),
+            Part::Reasoning(text) => self.reasoning.push_str(text),
+            Part::ToolCall { index, id, name } => self.tool_calls.push(ToolCall {
+                index,
+                id: id.to_owned(),
+                name: name.to_owned(),
+                arguments: String::new(),
+            }),
+            Part::Arguments { index, text } => {
+                match self.tool_calls.iter_mut().rfind(|call| call.index == index) {
+                    Some(call) => call.arguments.push_str(text),
+                    None => self.tool_calls.push(ToolCall {
+                        index,
+                        arguments: text.to_owned(),
+                        ..ToolCall::default()
+                    }),
+                }
+            }
+        }
+    }
+
     /// All of it, in the order models write, for counting tokens.
     #[must_use]
     pub fn joined(&self) -> String {
-        [&*self.reasoning, &*self.content, &*self.tool].concat()
+        let mut all = [&*self.reasoning, &*self.content].concat();
+        for call in &self.tool_calls {
+            all.push_str(&call.name);
+            all.push_str(&call.arguments);
+        }
+        all
     }
 
     /// Whether there is no text at all.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.content.is_empty() && self.reasoning.is_empty() && self.tool.is_empty()
+        self.content.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 }
 
@@ -40,16 +83,29 @@ pub struct Whole {
     pub usage: Option<Usage>,
 }
 
-/// Appends the text of one event to `text`, which grows into the whole answer over a stream's
-/// events. End marks, pings and the like have none.
+/// Hands the parts of one event of a stream, or of the body of an answer that was not streamed, to
+/// `on`, in order, none of them empty. End marks, pings and the like have none.
 ///
 /// # Errors
 /// [`Malformed`](domain::FailureKind::Malformed) where the event cannot be read.
-pub fn decode_text(format: WireFormat, data: &[u8], text: &mut AnswerText) -> Result<(), Failure> {
+pub fn decode_parts(
+    format: WireFormat,
+    data: &[u8],
+    on: &mut dyn FnMut(Part<'_>),
+) -> Result<(), Failure> {
     if data.trim_ascii().is_empty() || event::is_end_mark(data) {
         return Ok(());
     }
-    event::append_text(format, data, text)
+    event::parts(format, data, on)
+}
+
+/// Appends the text of one event, or of a whole body, to `text`, which grows into the whole answer
+/// over a stream's events.
+///
+/// # Errors
+/// As [`decode_parts`].
+pub fn decode_text(format: WireFormat, data: &[u8], text: &mut AnswerText) -> Result<(), Failure> {
+    decode_parts(format, data, &mut |part| text.push(part))
 }
 
 /// Reads the body of an answer that was not streamed.

@@ -1,12 +1,16 @@
 //! Answers in Anthropic form, streamed and whole.
 
+use std::borrow::Cow;
+
 use domain::{ChunkKind, Failure, FinishReason};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::answer::{AnswerText, Whole};
-use crate::event::{self, Facts, Text, filled};
+use crate::event::{self, Facts, Text, filled, give};
 use crate::failure;
+use crate::part::Part;
 use crate::usage::{AnthropicUsage, Report};
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,10 +43,12 @@ struct Block<'a> {
     thinking: Option<Text<'a>>,
     /// Thinking that the provider keeps to itself, encrypted.
     data: Option<Text<'a>>,
+    /// What a tool's result is sent back under.
+    id: Option<Text<'a>>,
     /// A tool's name.
     name: Option<Text<'a>>,
     /// A tool's input, an object; empty at the start of a streamed block.
-    input: Option<&'a serde_json::value::RawValue>,
+    input: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,23 +100,40 @@ pub(crate) fn facts(data: &[u8]) -> Result<Facts, Failure> {
     })
 }
 
-/// Appends the text of one event to `text`.
-pub(crate) fn append_text(data: &[u8], text: &mut AnswerText) -> Result<(), Failure> {
+/// Hands the parts of one event, or of a whole answer, to `on`.
+pub(crate) fn parts(data: &[u8], on: &mut dyn FnMut(Part<'_>)) -> Result<(), Failure> {
     let event: Event<'_> = event::object(data)?;
     match event.kind() {
         "content_block_start" => {
             if let Some(block) = &event.content_block {
-                block.append_text(text);
+                let index = block_index(data, block.kind())?;
+                block.parts(index, on);
+                if let Some(text) = block.early_input() {
+                    on(Part::Arguments { index, text: &text });
+                }
             }
         }
         "content_block_delta" => {
             if let Some(delta) = &event.delta {
-                delta.append_text(text);
+                delta.parts(block_index(data, delta.kind())?, on);
             }
         }
+        "message" => event::object::<Message<'_>>(data)?.parts(on),
         _ => {}
     }
     Ok(())
+}
+
+/// The number of the block that an event is about; none but a tool call needs it.
+fn block_index(data: &[u8], kind: ChunkKind) -> Result<u32, Failure> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        index: u32,
+    }
+    match kind {
+        ChunkKind::ToolCall => event::object(data).map(|Numbered { index }| index),
+        ChunkKind::Content | ChunkKind::Reasoning | ChunkKind::Other => Ok(0),
+    }
 }
 
 /// Reads an answer that was not streamed.
@@ -119,16 +142,11 @@ pub(crate) fn whole(data: &[u8]) -> Result<Whole, Failure> {
     if message.error.is_some() || message.kind.as_ref().is_some_and(|kind| kind.0 == "error") {
         return Err(failure::in_stream(data));
     }
-    let Some(content) = &message.content else {
+    if message.content.is_none() {
         return Err(event::malformed("the answer has no content"));
-    };
-    let mut text = AnswerText::default();
-    for block in content {
-        block.append_text(&mut text);
-        if let Some(input) = block.input {
-            text.tool.push_str(input.get());
-        }
     }
+    let mut text = AnswerText::default();
+    message.parts(&mut |part| text.push(part));
     Ok(Whole {
         text,
         finish: message.stop_reason.map_or(FinishReason::Other, |reason| stop_reason(&reason)),
@@ -142,19 +160,41 @@ impl Event<'_> {
     }
 }
 
+impl Message<'_> {
+    fn parts(&self, on: &mut dyn FnMut(Part<'_>)) {
+        for (index, block) in (0..).zip(self.content.iter().flatten()) {
+            block.parts(index, on);
+            if let Some(input) = block.input {
+                on(Part::Arguments { index, text: &arguments(input) });
+            }
+        }
+    }
+}
+
 impl Block<'_> {
     fn kind(&self) -> ChunkKind {
         event::kind(
             filled(self.text.as_ref()),
             filled(self.thinking.as_ref()) || filled(self.data.as_ref()),
-            filled(self.name.as_ref()),
+            filled(self.name.as_ref()) || self.early_input().is_some(),
         )
     }
 
-    fn append_text(&self, out: &mut AnswerText) {
-        push(&mut out.content, self.text.as_ref());
-        push(&mut out.reasoning, self.thinking.as_ref());
-        push(&mut out.tool, self.name.as_ref());
+    /// The input that came at the start of a streamed block. There it is empty as a rule, as its
+    /// deltas follow, but a server that has it all at once may send it so.
+    fn early_input(&self) -> Option<Cow<'_, str>> {
+        let is_empty = |text: &str| {
+            let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+            text == "null" || inside.is_some_and(|inside| inside.trim().is_empty())
+        };
+        self.input.map(arguments).filter(|text| !is_empty(text))
+    }
+
+    fn parts(&self, index: u32, on: &mut dyn FnMut(Part<'_>)) {
+        give(self.thinking.as_ref(), Part::Reasoning, on);
+        give(self.text.as_ref(), Part::Content, on);
+        let id = self.id.as_ref().map_or("", |id| &*id.0);
+        give(self.name.as_ref(), |name| Part::ToolCall { index, id, name }, on);
     }
 }
 
@@ -167,17 +207,18 @@ impl Delta<'_> {
         )
     }
 
-    fn append_text(&self, out: &mut AnswerText) {
-        push(&mut out.content, self.text.as_ref());
-        push(&mut out.reasoning, self.thinking.as_ref());
-        push(&mut out.tool, self.partial_json.as_ref());
+    fn parts(&self, index: u32, on: &mut dyn FnMut(Part<'_>)) {
+        give(self.thinking.as_ref(), Part::Reasoning, on);
+        give(self.text.as_ref(), Part::Content, on);
+        give(self.partial_json.as_ref(), |text| Part::Arguments { index, text }, on);
     }
 }
 
-fn push(out: &mut String, text: Option<&Text<'_>>) {
-    if let Some(text) = text {
-        out.push_str(&text.0);
-    }
+/// A tool's input as text. Arguments that are no object, cut off by the token limit, stand in a
+/// string, as [`AnswerEncoder`](crate::AnswerEncoder) writes them.
+fn arguments(input: &RawValue) -> Cow<'_, str> {
+    let text = input.get();
+    serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// Reads Anthropic's stop reasons. A reason nobody has heard of is the provider's own.

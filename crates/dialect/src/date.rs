@@ -34,6 +34,50 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
+/// Reads a date in the form of RFC 3339, `1994-11-06T08:49:37Z`, in whole seconds since 1970.
+pub(crate) fn from_rfc3339(text: &str) -> Option<u64> {
+    let (date, clock) = text.trim().split_once(['T', 't'])?;
+    let (clock, zone) = clock.split_at_checked(8)?;
+    let [year, month, day] = three_numbers(date, '-')?;
+    let [hour, minute, second] = three_numbers(clock, ':')?;
+    let is_plausible = (1970..10_000).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    if !is_plausible {
+        return None;
+    }
+    let days = days_since_1970(year, month - 1, day);
+    let local_s = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    let zone = zone.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    local_s.checked_add_signed(-seconds_east(zone)?)
+}
+
+fn three_numbers(text: &str, separator: char) -> Option<[u64; 3]> {
+    let number = |part: &str| {
+        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten()
+    };
+    let mut parts = text.splitn(3, separator).map(number);
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
+/// A zone of RFC 3339, `Z` or `+01:00`, in seconds east of Greenwich.
+fn seconds_east(zone: &str) -> Option<i64> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let (sign, clock) = match zone.split_at_checked(1)? {
+        ("+", clock) => (1, clock),
+        ("-", clock) => (-1, clock),
+        _ => return None,
+    };
+    let (hours, minutes) = clock.split_once(':')?;
+    let number = |text: &str| text.parse::<u8>().ok().map(i64::from);
+    Some(sign * (number(hours)? * 3_600 + number(minutes)? * 60))
+}
+
 /// `unix_s`, in seconds since 1970, in the form of RFC 3339: `1994-11-06T08:49:37Z`.
 pub(crate) fn to_rfc3339(unix_s: u64) -> String {
     let days = unix_s / 86_400 + 719_468;
@@ -61,6 +105,7 @@ mod tests {
         let check = |http: &str, rfc3339: &str, unix_s| {
             assert_eq!(from_http(http), Some(unix_s), "{http}");
             assert_eq!(to_rfc3339(unix_s), rfc3339);
+            assert_eq!(from_rfc3339(rfc3339), Some(unix_s), "{rfc3339}");
         };
         check("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z", 0);
         check("Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z", 784_111_777);
@@ -68,6 +113,30 @@ mod tests {
         check("Wed, 01 Mar 2000 00:00:00 GMT", "2000-03-01T00:00:00Z", 951_868_800);
         check("Sun, 31 Dec 2023 12:00:00 GMT", "2023-12-31T12:00:00Z", 1_704_024_000);
         check("Mon, 01 Mar 2100 00:00:00 GMT", "2100-03-01T00:00:00Z", 4_107_542_400);
+    }
+
+    #[test]
+    fn a_date_may_have_fractions_and_a_zone() {
+        let check = |text: &str, unix_s| assert_eq!(from_rfc3339(text), unix_s, "{text}");
+        check("1994-11-06T08:49:37.250Z", Some(784_111_777));
+        check("1994-11-06t08:49:37z", Some(784_111_777));
+        check("1994-11-06T10:19:37+01:30", Some(784_111_777));
+        check("1994-11-06T00:49:37.5-08:00", Some(784_111_777));
+        for nonsense in [
+            "",
+            "soon",
+            "1994-11-06",
+            "1994-11-06T08:49:37",
+            "1994-11-06T08:49:37 Z",
+            "1994-13-06T08:49:37Z",
+            "1994-11-06T24:49:37Z",
+            "+994-11-06T08:49:37Z",
+            "1969-11-06T08:49:37Z",
+            "1994-11-06T08:49:37+0130",
+            "1994-11-06T08:49:\u{e9}7Z",
+        ] {
+            check(nonsense, None);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use domain::{ChunkKind, Failure, FailureKind, FinishReason, WireFormat};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
-use crate::answer::AnswerText;
+use crate::part::Part;
 use crate::usage::Report;
 use crate::{anthropic, failure, openai};
 
@@ -47,15 +47,15 @@ pub(crate) fn parse(format: WireFormat, data: &[u8]) -> Result<Facts, Failure> {
     }
 }
 
-/// Appends the text of an event that is no end mark to `text`.
-pub(crate) fn append_text(
+/// Hands the parts of an event that is no end mark to `on`.
+pub(crate) fn parts(
     format: WireFormat,
     data: &[u8],
-    text: &mut AnswerText,
+    on: &mut dyn FnMut(Part<'_>),
 ) -> Result<(), Failure> {
     match format {
-        WireFormat::OpenAiChat | WireFormat::OpenAiCompletions => openai::append_text(data, text),
-        WireFormat::AnthropicMessages => anthropic::append_text(data, text),
+        WireFormat::OpenAiChat | WireFormat::OpenAiCompletions => openai::parts(data, on),
+        WireFormat::AnthropicMessages => anthropic::parts(data, on),
     }
 }
 
@@ -114,17 +114,17 @@ pub(crate) fn filled(text: Option<&Text<'_>>) -> bool {
     text.is_some_and(|text| !text.0.is_empty())
 }
 
-/// Text given as a string, or as Mistral's array of parts, each text or thinking.
+/// Text given as a string, or as Mistral's array of items, each text or thinking.
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
     Text(Text<'a>),
-    Parts(Vec<Part<'a>>),
+    Items(Vec<Item<'a>>),
 }
 
-/// One part of [`Content`].
+/// One item of [`Content`].
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, bound = "'de: 'a")]
-pub(crate) struct Part<'a> {
+pub(crate) struct Item<'a> {
     pub(crate) text: Option<Text<'a>>,
     pub(crate) thinking: Option<Content<'a>>,
 }
@@ -135,7 +135,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         impl<'de> Visitor<'de> for ContentVisitor {
             type Value = Content<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of parts")
+                f.write_str("a string or an array of items")
             }
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
                 Ok(Content::Text(Text(Cow::Borrowed(text))))
@@ -143,12 +143,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
                 Ok(Content::Text(Text(Cow::Owned(text.to_owned()))))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
                 let mut all = Vec::new();
-                while let Some(part) = parts.next_element()? {
-                    all.push(part);
+                while let Some(item) = items.next_element()? {
+                    all.push(item);
                 }
-                Ok(Content::Parts(all))
+                Ok(Content::Items(all))
             }
         }
         deserializer.deserialize_any(ContentVisitor)
@@ -156,33 +156,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 }
 
 impl Content<'_> {
-    /// Appends plain text to `content` and thinking to `reasoning`.
-    pub(crate) fn append(&self, content: &mut String, reasoning: &mut String) {
+    /// Hands plain text to `on` as content, and thinking as reasoning.
+    pub(crate) fn parts(&self, on: &mut dyn FnMut(Part<'_>)) {
         match self {
-            Self::Text(text) => content.push_str(&text.0),
-            Self::Parts(parts) => {
-                for part in parts {
-                    if let Some(text) = &part.text {
-                        content.push_str(&text.0);
-                    }
-                    if let Some(thinking) = &part.thinking {
-                        thinking.append_flat(reasoning);
+            Self::Text(text) => give(Some(text), Part::Content, on),
+            Self::Items(items) => {
+                for item in items {
+                    give(item.text.as_ref(), Part::Content, on);
+                    if let Some(thinking) = &item.thinking {
+                        thinking.all_as_reasoning(on);
                     }
                 }
             }
         }
     }
 
-    fn append_flat(&self, out: &mut String) {
+    fn all_as_reasoning(&self, on: &mut dyn FnMut(Part<'_>)) {
         match self {
-            Self::Text(text) => out.push_str(&text.0),
-            Self::Parts(parts) => {
-                for part in parts {
-                    if let Some(text) = &part.text {
-                        out.push_str(&text.0);
-                    }
-                    if let Some(thinking) = &part.thinking {
-                        thinking.append_flat(out);
+            Self::Text(text) => give(Some(text), Part::Reasoning, on),
+            Self::Items(items) => {
+                for item in items {
+                    give(item.text.as_ref(), Part::Reasoning, on);
+                    if let Some(thinking) = &item.thinking {
+                        thinking.all_as_reasoning(on);
                     }
                 }
             }
@@ -191,21 +187,25 @@ impl Content<'_> {
 
     /// Whether it holds text, and whether it holds thinking.
     pub(crate) fn fills(&self) -> (bool, bool) {
-        match self {
-            Self::Text(text) => (!text.0.is_empty(), false),
-            Self::Parts(parts) => (
-                parts.iter().any(|part| filled(part.text.as_ref())),
-                parts.iter().filter_map(|part| part.thinking.as_ref()).any(Content::holds_any),
-            ),
-        }
+        let mut fills = (false, false);
+        self.parts(&mut |part| match part {
+            Part::Content(_) => fills.0 = true,
+            Part::Reasoning(_) => fills.1 = true,
+            Part::ToolCall { .. } | Part::Arguments { .. } => {}
+        });
+        fills
     }
+}
 
-    fn holds_any(&self) -> bool {
-        match self {
-            Self::Text(text) => !text.0.is_empty(),
-            Self::Parts(parts) => parts.iter().any(|part| {
-                filled(part.text.as_ref()) || part.thinking.as_ref().is_some_and(Content::holds_any)
-            }),
-        }
+/// Hands `text`, if it is there and not empty, to `on` as what `make` makes of it.
+pub(crate) fn give<'t>(
+    text: Option<&'t Text<'_>>,
+    make: impl FnOnce(&'t str) -> Part<'t>,
+    on: &mut dyn FnMut(Part<'_>),
+) {
+    if let Some(text) = text
+        && !text.0.is_empty()
+    {
+        on(make(&text.0));
     }
 }

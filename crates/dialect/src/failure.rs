@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Failure, FailureKind};
 use serde_json::Value;
 
-use crate::date;
+use crate::retry;
 
 /// The longest message kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -36,7 +36,7 @@ pub fn from_response<'h>(
         kind,
         status: Some(status),
         message,
-        retry_after: retry_after(&header, now_unix_s),
+        retry_after: retry::from_headers(status, &header, now_unix_s).or(report.retry_after),
         retryable: retryable && !report.is_quota_spent(),
     }
 }
@@ -51,7 +51,12 @@ pub(crate) fn in_stream(data: &[u8]) -> Failure {
         Some(_) | None => "the server reported an error without saying which".to_owned(),
     };
     let retryable = !report.is_quota_spent() && !report.blames_request();
-    Failure { status: Some(200), retryable, ..Failure::new(kind, message) }
+    Failure {
+        status: Some(200),
+        retryable,
+        retry_after: report.retry_after,
+        ..Failure::new(kind, message)
+    }
 }
 
 /// What serde_json says of bad input, without quoting any of it.
@@ -90,16 +95,18 @@ struct Report {
     message: Option<String>,
     /// Its `type` and `code`, words or numbers.
     labels: Vec<String>,
+    /// The wait that Google asks for, in the body.
+    retry_after: Option<Duration>,
 }
 
 impl Report {
     /// Reads the shapes of OpenAI, Anthropic, vLLM old and new, SGLang, llama.cpp, TGI, Ollama,
-    /// OpenRouter, Azure, Bedrock and FastAPI; and text that is no JSON, unless it is a web page.
+    /// OpenRouter, Azure, Bedrock, Google and FastAPI; and text that is no JSON, unless it is a web page.
     fn read(body: &[u8]) -> Self {
         let Ok(value) = serde_json::from_slice::<Value>(body) else {
             let text = String::from_utf8_lossy(body);
             let is_page = text.trim_start().starts_with('<');
-            return Self { message: (!is_page).then(|| text.into_owned()), labels: Vec::new() };
+            return Self { message: (!is_page).then(|| text.into_owned()), ..Self::default() };
         };
         let mut report = Self::default();
         report.read_value(&value);
@@ -120,6 +127,9 @@ impl Report {
                         self.read_value(value);
                     }
                 }
+                if let Some(Value::Array(details)) = members.get("details") {
+                    self.read_details(details);
+                }
                 for name in ["message", "msg"] {
                     if let Some(Value::String(text)) = members.get(name) {
                         self.set_message(text);
@@ -135,6 +145,12 @@ impl Report {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+
+    /// Google's `details`, one of which may say how long to wait.
+    fn read_details(&mut self, details: &[Value]) {
+        let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
+        self.retry_after = self.retry_after.or_else(|| delay.and_then(retry::from_go));
     }
 
     fn set_message(&mut self, text: &str) {
@@ -154,14 +170,19 @@ impl Report {
     fn blames_request(&self) -> bool {
         self.has(&[
             "400",
+            "401",
+            "403",
             "404",
             "413",
             "422",
             "BadRequestError",
             "NotFoundError",
             "exceed_context_size_error",
+            "authentication_error",
             "invalid_request_error",
             "not_found_error",
+            "permission_error",
+            "request_too_large",
             "validation",
         ])
     }
@@ -215,19 +236,4 @@ fn one_line(text: &str) -> String {
         }
     }
     line
-}
-
-/// How long the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as a date.
-fn retry_after<'h>(header: &impl Fn(&str) -> Option<&'h str>, now_unix_s: u64) -> Option<Duration> {
-    let seconds = |text: &str| text.trim().parse::<f64>().ok();
-    let duration = |seconds| Duration::try_from_secs_f64(seconds).ok();
-    if let Some(wait) = header("retry-after-ms").and_then(seconds).and_then(|ms| duration(ms / 1e3))
-    {
-        return Some(wait);
-    }
-    let text = header("retry-after")?;
-    match seconds(text) {
-        Some(wait) => duration(wait),
-        None => date::from_http(text).map(|at| Duration::from_secs(at.saturating_sub(now_unix_s))),
-    }
 }

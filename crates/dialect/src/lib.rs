@@ -17,6 +17,8 @@ pub mod scan;
 
 pub mod decode;
 
+pub mod part;
+
 pub mod answer;
 
 pub mod failure;
@@ -31,12 +33,14 @@ mod date;
 mod event;
 mod json;
 mod openai;
+mod retry;
 mod usage;
 
-pub use answer::{AnswerText, Whole, decode_text, decode_whole};
+pub use answer::{AnswerText, ToolCall, Whole, decode_parts, decode_text, decode_whole};
 pub use decode::{Answer, AnswerDecoder, Piece};
 pub use domain::WireFormat;
-pub use encode::{AnswerEncoder, encode_error, encode_models};
+pub use encode::{AnswerEncoder, ErrorReport, OutOfOrder, encode_error};
 pub use endpoint::{path, request_headers, server_request_id};
 pub use incoming::{BadRequest, IncomingRequest, parse_request};
+pub use part::Part;
 pub use request::{EncodeError, IgnoreEos, LimitField, RequestOptions, encode_request};

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::answer::{AnswerText, Whole};
-use crate::event::{self, Content, Facts, Text, filled};
+use crate::event::{self, Content, Facts, Text, filled, give};
 use crate::failure;
+use crate::part::Part;
 use crate::usage::{OpenAiUsage, Report};
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +59,9 @@ struct Message<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
 struct ToolCall<'a> {
+    /// Mistral leaves it out, and sends each call whole.
+    index: Option<u32>,
+    id: Option<Text<'a>>,
     function: Option<Function<'a>>,
 }
 
@@ -83,10 +87,10 @@ pub(crate) fn facts(data: &[u8]) -> Result<Facts, Failure> {
     })
 }
 
-/// Appends the text of one event to `text`.
-pub(crate) fn append_text(data: &[u8], text: &mut AnswerText) -> Result<(), Failure> {
+/// Hands the parts of one event to `on`.
+pub(crate) fn parts(data: &[u8], on: &mut dyn FnMut(Part<'_>)) -> Result<(), Failure> {
     let body: Body<'_> = event::object(data)?;
-    body.append_text(text);
+    body.parts(on);
     Ok(())
 }
 
@@ -100,7 +104,7 @@ pub(crate) fn whole(data: &[u8]) -> Result<Whole, Failure> {
         return Err(event::malformed("the answer has no choices"));
     }
     let mut text = AnswerText::default();
-    body.append_text(&mut text);
+    body.parts(&mut |part| text.push(part));
     Ok(Whole {
         text,
         finish: body.finish().unwrap_or(FinishReason::Other),
@@ -147,13 +151,11 @@ impl Body<'_> {
             .or_else(|| self.x_groq?.usage)
     }
 
-    fn append_text(&self, out: &mut AnswerText) {
+    fn parts(&self, on: &mut dyn FnMut(Part<'_>)) {
         for choice in self.choices() {
-            if let Some(text) = &choice.text {
-                out.content.push_str(&text.0);
-            }
+            give(choice.text.as_ref(), Part::Content, on);
             for message in choice.delta.iter().chain(&choice.message) {
-                message.append_text(out);
+                message.parts(on);
             }
         }
     }
@@ -174,20 +176,19 @@ impl<'a> Message<'a> {
         calls.iter().filter_map(|call| call.function.as_ref()).chain(&self.function_call)
     }
 
-    fn append_text(&self, out: &mut AnswerText) {
-        if let Some(reasoning) = self.any_reasoning() {
-            out.reasoning.push_str(&reasoning.0);
-        }
+    fn parts(&self, on: &mut dyn FnMut(Part<'_>)) {
+        give(self.any_reasoning(), Part::Reasoning, on);
         if let Some(content) = &self.content {
-            content.append(&mut out.content, &mut out.reasoning);
+            content.parts(on);
         }
-        if let Some(refusal) = &self.refusal {
-            out.content.push_str(&refusal.0);
-        }
-        for function in self.functions() {
-            for text in function.name.iter().chain(&function.arguments) {
-                out.tool.push_str(&text.0);
+        give(self.refusal.as_ref(), Part::Content, on);
+        for (place, call) in (0..).zip(self.tool_calls.as_deref().unwrap_or_default()) {
+            if let Some(function) = &call.function {
+                function.parts(call.index.unwrap_or(place), call.id.as_ref(), on);
             }
+        }
+        if let Some(function) = &self.function_call {
+            function.parts(0, None, on);
         }
     }
 }
@@ -195,6 +196,13 @@ impl<'a> Message<'a> {
 impl Function<'_> {
     fn fills(&self) -> bool {
         filled(self.name.as_ref()) || filled(self.arguments.as_ref())
+    }
+
+    /// A name begins a call, and only there.
+    fn parts(&self, index: u32, id: Option<&Text<'_>>, on: &mut dyn FnMut(Part<'_>)) {
+        let id = id.map_or("", |id| &*id.0);
+        give(self.name.as_ref(), |name| Part::ToolCall { index, id, name }, on);
+        give(self.arguments.as_ref(), |text| Part::Arguments { index, text }, on);
     }
 }
 

@@ -75,6 +75,13 @@ pub(crate) struct AnthropicUsage {
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
 }
 
 impl AnthropicUsage {
@@ -89,7 +96,10 @@ impl AnthropicUsage {
             cache_read: Tokens(cache_read),
             cache_write: Tokens(cache_write),
             output: Tokens(self.output_tokens.unwrap_or(0)),
-            reasoning: None,
+            reasoning: self
+                .output_tokens_details
+                .and_then(|details| details.thinking_tokens)
+                .map(Tokens),
         }
     }
 
@@ -101,6 +111,7 @@ impl AnthropicUsage {
         self.cache_read_input_tokens =
             later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
     }
 }
 

@@ -39,7 +39,14 @@ impl Refusal {
 
     /// The error's body in the words of `format`.
     pub(crate) fn body(&self, format: WireFormat) -> Vec<u8> {
-        dialect::encode_error(format, self.status, self.kind(), &self.message)
+        let report = dialect::ErrorReport {
+            kind: self.kind(),
+            status: Some(self.status),
+            message: &self.message,
+            param: None,
+            request_id: None,
+        };
+        dialect::encode_error(format, &report)
     }
 
     /// What a client takes the status for.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dialect::models::ModelEntry;
 use domain::{Clock, Seed, Timestamp, WallAnchor, WireFormat};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinError, JoinSet};
@@ -142,7 +143,9 @@ impl Server {
             Route::Health => whole::inform(connection, br#"{"status":"ok"}"#, keep_alive).await,
             Route::Models => {
                 let created_unix_s = self.unix_s(incoming.received);
-                let list = dialect::encode_models(&self.config.models, created_unix_s);
+                let entry = |id: &String| ModelEntry { id: id.clone(), max_model_len: None };
+                let models: Vec<ModelEntry> = self.config.models.iter().map(entry).collect();
+                let list = dialect::models::encode_models(&models, created_unix_s);
                 whole::inform(connection, &list, keep_alive).await
             }
             Route::Unknown => {

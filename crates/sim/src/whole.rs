@@ -1,5 +1,6 @@
 //! Answers in one piece: those that are not streamed, errors, and what is not about tokens.
 
+use dialect::AnswerText;
 use domain::WireFormat;
 
 use crate::connection::{Connection, Gone, Socket};
@@ -25,10 +26,10 @@ pub(crate) async fn answer<S: Socket>(
     mut plan: Plan,
 ) -> Result<Next, Gone> {
     connection.wait_for(plan.pass.admitted()).await?;
-    let mut text = String::new();
+    let mut answer = AnswerText::default();
     let mut last_due = plan.pass.due();
     for (at, size) in chunks(plan.tokens, server.config.tokens_per_chunk.get()) {
-        server.config.write_text(record.index, at, size, &mut text);
+        server.config.write_text(record.index, at, size, &mut answer.content);
         // Each token is waited for, because how fast the next one comes may depend on the load then.
         last_due = plan.pass.due();
         connection.wait_until(last_due).await?;
@@ -40,7 +41,7 @@ pub(crate) async fn answer<S: Socket>(
     }
     plan.pass.leave(last_due);
 
-    let (wire, next) = with_fault(&plan, &text, record);
+    let (wire, next) = with_fault(&plan, &answer, record);
     record.head = Some(connection.write(&wire).await?);
     record.writes = 1;
     if matches!(plan.fault, None | Some(Fault::Stall { .. })) {
@@ -50,13 +51,13 @@ pub(crate) async fn answer<S: Socket>(
 }
 
 /// The answer's bytes as its fault leaves them, and what becomes of the connection.
-fn with_fault(plan: &Plan, text: &str, record: &mut Served) -> (Vec<u8>, Next) {
+fn with_fault(plan: &Plan, answer: &AnswerText, record: &mut Served) -> (Vec<u8>, Next) {
     let head = AnswerHead {
         keep_alive: plan.keep_alive,
         server_id: Some((Plan::id_header(record.format), &plan.id)),
         ..AnswerHead::of(200)
     };
-    let body = plan.encoder.whole(text, plan.finish, plan.usage);
+    let body = plan.encoder.whole(answer, plan.finish, plan.usage);
     let (half, next) = (body.len() / 2, Next::after(plan.keep_alive));
     record.status = 200;
     let how = match plan.fault {

@@ -100,6 +100,40 @@ fn the_wait_asked_for_is_read_in_every_form() {
     check(&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], Some(60_000));
     check(&[("retry-after", "Tue, 29 Feb 2000 00:00:00 GMT")], Some(167_670_623_000));
     check(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")], Some(0));
+    // A limit that is used up says when it starts anew: the last of them counts.
+    let requests =
+        |left| [("x-ratelimit-remaining-requests", left), ("x-ratelimit-reset-requests", "6m0.5s")];
+    let tokens = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "120ms")];
+    check(&requests("0"), Some(360_500));
+    check(&requests("1"), None);
+    check(&tokens, Some(120));
+    check(&[requests("0"), tokens].concat(), Some(360_500));
+    check(&[requests("1"), tokens].concat(), Some(120));
+    check(&[&tokens[..], &[("retry-after", "7")]].concat(), Some(7_000));
+    for nonsense in ["", "soon", "5", "s", "1x", "-1s", "1s2"] {
+        check(&[tokens[0], ("x-ratelimit-reset-tokens", nonsense)], None);
+    }
+    check(
+        &[
+            ("anthropic-ratelimit-input-tokens-remaining", "0"),
+            ("anthropic-ratelimit-input-tokens-reset", "1994-11-06T08:50:00Z"),
+            ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-requests-reset", "1994-11-06T08:59:00Z"),
+        ],
+        Some(23_000),
+    );
+    assert_eq!(respond(503, &tokens, "").retry_after, None, "another matter than the limit");
+    // Google says it in the body, which may be a list.
+    let google = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
+        {"@type":"type.googleapis.com/google.rpc.Help"},
+        {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.4s"}]}}"#;
+    for body in [google.to_owned(), format!("[{google}]")] {
+        let failure = respond(429, &[], &body);
+        assert_eq!(failure.retry_after, Some(Duration::from_millis(34_400)));
+        assert_eq!((failure.kind, &*failure.message), (RateLimited, "m"));
+    }
+    // Anthropic, overloaded, may say so too.
+    assert_eq!(respond(529, &[("retry-after", "3")], "").retry_after, Some(Duration::from_secs(3)));
     let nonsense = ["", "soon", "-1", "nan", "1e400", "Sun, 06 Nov 1994 08:49:37 PST"];
     for value in nonsense.into_iter().chain(["Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994"]) {
         check(&[("retry-after", value)], None);

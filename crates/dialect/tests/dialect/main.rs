@@ -5,6 +5,7 @@ mod failures;
 mod recorded;
 mod requests;
 mod round_trip;
+mod servers;
 mod sse;
 mod stream;
 mod whole;

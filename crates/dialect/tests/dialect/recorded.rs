@@ -5,7 +5,7 @@ use dialect::failure::from_response;
 use dialect::{WireFormat, decode_whole};
 use domain::{FailureKind, FinishReason, Tokens, Usage};
 
-use crate::stream::decode;
+use crate::stream::{decode, texts};
 use FinishReason::{ContentFilter, Length, Stop, ToolCalls};
 use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 
@@ -62,7 +62,7 @@ fn streams_hold_what_was_recorded() {
             let pieces: Vec<&[u8]> = body.as_bytes().chunks(step).collect();
             let got = decode(format, &pieces);
             let end = got.end.unwrap_or_else(|failure| panic!("{name}: {failure}"));
-            let text = [&got.text.content, &got.text.reasoning, &got.text.tool].map(String::len);
+            let text = texts(&got.text).map(|text| text.len());
             assert_eq!(text, bytes, "{name}");
             assert_eq!((end.finish, end.token_chunks), (finish, token_chunks), "{name}");
             assert_eq!(end.usage.map(counts), expected, "{name}");
@@ -85,7 +85,7 @@ fn whole_answers_hold_what_was_recorded() {
     for (name, format, bytes, finish, expected) in table {
         let Some(body) = body(name) else { return };
         let whole = decode_whole(format, body.as_bytes()).expect(name);
-        let text = [&whole.text.content, &whole.text.reasoning, &whole.text.tool].map(String::len);
+        let text = texts(&whole.text).map(|text| text.len());
         assert_eq!((text, whole.finish), (bytes, finish), "{name}");
         assert_eq!(whole.usage.map(counts), Some(expected), "{name}");
     }

@@ -1,21 +1,61 @@
 //! Streamed answers: one small stream for each way a server departs from the next.
 
-use dialect::{Answer, AnswerDecoder, AnswerText, WireFormat, decode_text};
+use dialect::{Answer, AnswerDecoder, AnswerText, Part, WireFormat, decode_parts};
 use domain::{ChunkKind, Failure, FailureKind, FinishReason, Tokens, Usage};
 use proptest::prelude::*;
 
 use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 
-/// What a stream gave: the kind of each event as a letter, its text, and how it ended.
+/// A [`Part`] to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum OwnPart {
+    Content(String),
+    Reasoning(String),
+    ToolCall { index: u32, id: String, name: String },
+    Arguments { index: u32, text: String },
+}
+
+impl OwnPart {
+    fn of(part: Part<'_>) -> Self {
+        match part {
+            Part::Content(text) => Self::Content(text.to_owned()),
+            Part::Reasoning(text) => Self::Reasoning(text.to_owned()),
+            Part::ToolCall { index, id, name } => {
+                Self::ToolCall { index, id: id.to_owned(), name: name.to_owned() }
+            }
+            Part::Arguments { index, text } => Self::Arguments { index, text: text.to_owned() },
+        }
+    }
+
+    pub(crate) fn borrow(&self) -> Part<'_> {
+        match self {
+            Self::Content(text) => Part::Content(text),
+            Self::Reasoning(text) => Part::Reasoning(text),
+            Self::ToolCall { index, id, name } => Part::ToolCall { index: *index, id, name },
+            Self::Arguments { index, text } => Part::Arguments { index: *index, text },
+        }
+    }
+}
+
+/// Content, reasoning, and the tool calls run together.
+pub(crate) fn texts(text: &AnswerText) -> [String; 3] {
+    let calls = AnswerText { tool_calls: text.tool_calls.clone(), ..AnswerText::default() };
+    [text.content.clone(), text.reasoning.clone(), calls.joined()]
+}
+
+/// What a stream gave: the kind of each event as a letter, its parts and the text they grow into,
+/// and how it ended.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Decoded {
     pub(crate) kinds: String,
+    pub(crate) parts: Vec<OwnPart>,
     pub(crate) text: AnswerText,
     pub(crate) end: Result<Answer, Failure>,
 }
 
 pub(crate) fn decode(format: WireFormat, pieces: &[&[u8]]) -> Decoded {
     let mut kinds = String::new();
+    let mut parts = Vec::new();
     let mut text = AnswerText::default();
     let mut on = |piece: dialect::Piece<'_>| {
         kinds.push(match piece.kind {
@@ -25,12 +65,13 @@ pub(crate) fn decode(format: WireFormat, pieces: &[&[u8]]) -> Decoded {
             ChunkKind::Other => '.',
         });
         // What cannot be read has no text; the decoder itself reports it.
-        let mut own = AnswerText::default();
-        if decode_text(format, piece.data, &mut own).is_ok() {
-            assert_eq!(own.is_empty(), !piece.kind.is_token(), "{piece:?}");
-            text.reasoning += &own.reasoning;
-            text.content += &own.content;
-            text.tool += &own.tool;
+        let before = parts.len();
+        let read = decode_parts(format, piece.data, &mut |part| {
+            parts.push(OwnPart::of(part));
+            text.push(part);
+        });
+        if read.is_ok() {
+            assert_eq!(parts.len() > before, piece.kind.is_token(), "{piece:?}");
         }
     };
     let mut decoder = AnswerDecoder::new(format);
@@ -42,7 +83,7 @@ pub(crate) fn decode(format: WireFormat, pieces: &[&[u8]]) -> Decoded {
             Err(failure)
         }
     };
-    Decoded { kinds, text, end }
+    Decoded { kinds, parts, text, end }
 }
 
 /// The stream of `events`, in OpenAI's framing, decoded at once and byte by byte.
@@ -154,7 +195,7 @@ fn tokens_are_known_in_every_server_s_form() {
     let check = |format, events: &[&str], kinds: &str, text: [&str; 3]| {
         let got = stream(format, events);
         assert_eq!(got.kinds, kinds, "{events:?}");
-        assert_eq!([&got.text.content, &got.text.reasoning, &got.text.tool], text, "{events:?}");
+        assert_eq!(texts(&got.text), text, "{events:?}");
     };
     // Azure leads with no choices at all.
     check(
@@ -221,10 +262,25 @@ fn tokens_are_known_in_every_server_s_form() {
             r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":""}}"#,
             r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
             r#"{"type":"an_event_of_the_future","delta":{"text":"no"}}"#,
+            // A server that has a call's input at once may send it with the block's start.
+            r#"{"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"u","name":"g","input":{"a":1}}}"#,
+            r#"{"type":"content_block_start","index":4,"content_block":{"type":"tool_use","id":"v","name":"h","input":{ }}}"#,
         ],
-        ".r..ct.t.",
-        ["a", "hm", "f{}"],
+        ".r..ct.t.tt",
+        ["a", "hm", r#"f{}g{"a":1}h"#],
     );
+}
+
+#[test]
+fn thinking_that_is_hidden_is_a_token_without_text() {
+    let event = r#"{"type":"content_block_start","index":0,"content_block":{"type":"redacted_thinking","data":"Zm9v"}}"#;
+    let mut kinds = Vec::new();
+    let mut decoder = AnswerDecoder::new(AnthropicMessages);
+    let bytes = format!("data: {event}\n\n");
+    decoder.feed(bytes.as_bytes(), &mut |piece| kinds.push(piece.kind)).unwrap();
+    assert_eq!(kinds, [ChunkKind::Reasoning]);
+    let mut on = |part: Part<'_>| panic!("{part:?} is no text");
+    decode_parts(AnthropicMessages, event.as_bytes(), &mut on).unwrap();
 }
 
 #[test]
@@ -355,7 +411,13 @@ fn errors_inside_a_stream_keep_their_kind_and_message() {
         ("overloaded_error", Overloaded, true),
         ("rate_limit_error", RateLimited, true),
         ("api_error", InStream, true),
+        ("timeout_error", InStream, true),
         ("invalid_request_error", InStream, false),
+        ("authentication_error", InStream, false),
+        ("permission_error", InStream, false),
+        ("not_found_error", InStream, false),
+        ("request_too_large", InStream, false),
+        ("billing_error", InStream, false),
     ];
     for (label, kind, retryable) in anthropic {
         let event = format!(r#"{{"type":"error","error":{{"type":"{label}","message":"m"}}}}"#);
@@ -395,7 +457,7 @@ proptest! {
     ) {
         for format in [OpenAiChat, OpenAiCompletions, AnthropicMessages] {
             let mut bytes = Vec::new();
-            let encoder = dialect::AnswerEncoder::new(format, "i", "m", 0, true);
+            let mut encoder = dialect::AnswerEncoder::new(format, "i", "m", 0, true);
             encoder.begin(&mut bytes);
             texts.iter().for_each(|text| encoder.token(text, &mut bytes));
             encoder.end(FinishReason::Stop, Usage::default(), &mut bytes);

@@ -1,8 +1,10 @@
 //! Answers that come in one piece, and lists of models.
 
-use dialect::models::{ModelEntry, parse_list};
+use dialect::models::{ModelEntry, encode_model, encode_models, id_in, parse_list};
 use dialect::{WireFormat, decode_whole};
 use domain::{FailureKind, FinishReason, Tokens};
+
+use crate::stream::texts;
 
 use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 
@@ -10,8 +12,7 @@ use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 fn a_whole_answer_gives_text_reason_and_counts() {
     let check = |format, body: &str, text: [&str; 3], finish, tokens: Option<(u64, u64)>| {
         let whole = decode_whole(format, body.as_bytes()).expect(body);
-        let got = [&*whole.text.content, &*whole.text.reasoning, &*whole.text.tool];
-        assert_eq!(got, text, "{body}");
+        assert_eq!(texts(&whole.text), text, "{body}");
         assert_eq!(whole.finish, finish, "{body}");
         let counts = whole.usage.map(|usage| (usage.input.count(), usage.output.count()));
         assert_eq!(counts, tokens, "{body}");
@@ -107,8 +108,29 @@ fn a_list_of_models_is_read_in_each_form() {
 
 #[test]
 fn a_list_of_models_reads_back() {
-    let list = dialect::encode_models(&["a", "b\"c"], 1_700_000_000);
-    let ids: Vec<String> = parse_list(&list).unwrap().into_iter().map(|entry| entry.id).collect();
-    assert_eq!(ids, ["a", "b\"c"]);
-    assert_eq!(parse_list(&dialect::encode_models(&[""; 0], 0)), Ok(Vec::new()));
+    let entry = |id: &str, max_model_len| ModelEntry { id: id.to_owned(), max_model_len };
+    let models = [entry("a", Some(4096)), entry("b\"c", None)];
+    assert_eq!(parse_list(&encode_models(&models, 1_700_000_000)), Ok(models.to_vec()));
+    assert_eq!(parse_list(&encode_models(&[], 0)), Ok(Vec::new()));
+    // One alone is told of as in the list.
+    let list: serde_json::Value =
+        serde_json::from_slice(&encode_models(&models, 1_700_000_000)).unwrap();
+    let alone: serde_json::Value =
+        serde_json::from_slice(&encode_model(&models[0], 1_700_000_000)).unwrap();
+    assert_eq!(list["data"][0], alone);
+    assert_eq!((&alone["max_model_len"], &alone["max_input_tokens"]), (&4096.into(), &4096.into()));
+}
+
+#[test]
+fn a_path_names_a_model() {
+    let check = |path: &str, id: Option<&str>| assert_eq!(id_in(path).as_deref(), id, "{path}");
+    check("/v1/models/tiny", Some("tiny"));
+    check("/v1/models/owner/name", Some("owner/name"));
+    check("/v1/models/owner%2Fname%20%C3%A9", Some("owner/name é"));
+    for path in ["/v1/models", "/v1/models/", "/v1/modelsx", "/v1/other/tiny"] {
+        check(path, None);
+    }
+    for broken in ["/v1/models/%", "/v1/models/%4", "/v1/models/%+1", "/v1/models/%ff"] {
+        check(broken, None);
+    }
 }

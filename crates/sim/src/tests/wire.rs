@@ -61,10 +61,10 @@ async fn a_message_is_streamed() {
     ----
     event: message_start
     data: {"type":"message_start","message":{"id":"req_0000000000000000","type":"message","role":"assistant","model":"sim","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":1}}}
-
+    ----
     event: content_block_start
     data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
-    ----
+
     event: content_block_delta
     data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}
     ----
