@@ -1,8 +1,9 @@
-# Two commands: `make demo` shows Prony at work on a real model, `make test` runs every test.
+# `make demo` shows Prony at work on a real model, `make test` runs every test,
+# `make bench` measures the figures the project answers for.
 
 MODEL := .prony/models/SmolLM2-135M-Instruct.Q4_1.gguf
 
-.PHONY: demo test setup tools lint
+.PHONY: demo test bench setup tools lint
 
 demo: setup
 	cargo build --release --package prony
@@ -14,6 +15,11 @@ test: setup
 	scripts/python-packages.sh .prony/venv
 	cargo fmt --all --check
 	cargo nextest run --workspace --no-fail-fast
+
+bench: setup
+	cargo build --release --package prony
+	cargo xtask figures
+	cargo bench --package engine --bench engine_ceiling
 
 lint:
 	cargo xtask ci

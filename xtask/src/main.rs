@@ -8,6 +8,7 @@
 )]
 
 mod ci;
+mod figures;
 mod tidy;
 mod workspace;
 
@@ -18,8 +19,9 @@ use anyhow::bail;
 const USAGE: &str = "usage: cargo xtask <command>
 
 commands:
-  ci     fmt, tidy, clippy, tests, docs and licences, as continuous integration runs them
-  tidy   layer edges, crate docs, file lengths, stray words, lock files, unused dependencies";
+  ci       fmt, tidy, clippy, tests, docs and licences, as continuous integration runs them
+  figures  the client's cost and accuracy, measured on this machine
+  tidy     layer edges, crate docs, file lengths, stray words, lock files, unused dependencies";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> anyhow::Result<()> {
     match arguments {
         ["ci"] => ci::run(),
+        ["figures"] => figures::run(),
         ["tidy"] => tidy::run(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

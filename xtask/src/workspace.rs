@@ -71,6 +71,12 @@ pub(crate) fn root() -> PathBuf {
     here.parent().expect("xtask lies in a folder of the workspace").to_owned()
 }
 
+/// Where cargo builds to.
+pub(crate) fn target() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "cargo is told its target folder this way")]
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// The cargo that runs this program.
 pub(crate) fn cargo() -> String {
     #[expect(clippy::disallowed_methods, reason = "cargo tells its subcommands its path this way")]

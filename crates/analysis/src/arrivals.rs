@@ -8,9 +8,9 @@
 //! single value) it rejects a lag of a microsecond. Neither says anything of use.
 //!
 //! So the statistics are kept and judged by their size instead:
-//! - **delivered share**: of the requests due in the window, those that also started in it. One due
-//!   at the very end may start just after it, so the shortfall counts only where its Wilson
-//!   interval clears the budget.
+//! - **delivered share**: of the requests due in the window, those that also started in it, or
+//!   within a tolerance of its end, at which the last of them may be due. The shortfall counts only
+//!   where its Wilson interval clears the budget.
 //! - **overdue share**: the Kolmogorov–Smirnov distance between the plan, shifted by a tolerance,
 //!   and the starts, on the side where starts fall behind: the largest part of the plan that was
 //!   overdue by more than the tolerance at any one moment. The tolerance keeps the microseconds
@@ -48,7 +48,7 @@ pub enum DeliveryVerdict {
 /// How a delivered load compares with its plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delivery {
-    /// Of the requests due in the window, those that started in it.
+    /// Of the requests due in the window, those that started in it, the tolerance included.
     pub delivered: Proportion,
     /// The most requests that were overdue by more than the tolerance at one moment.
     pub overdue: u64,
@@ -90,7 +90,7 @@ pub fn delivery(starts: &[Start], window_nanos: u64, tolerance_nanos: u64) -> Op
     if starts.is_empty() || window_nanos == 0 {
         return None;
     }
-    let end = i64::try_from(window_nanos).unwrap_or(i64::MAX);
+    let end = i64::try_from(window_nanos.saturating_add(tolerance_nanos)).unwrap_or(i64::MAX);
     let total = starts.len() as u64;
     let mut times: Vec<i64> = starts.iter().map(|start| start.started).collect();
     times.sort_unstable();

@@ -22,6 +22,9 @@ pub const ERROR_RATE_MAX: f64 = 0.01;
 /// The share of requests with estimated token counts above which token figures are in doubt.
 pub const ESTIMATED_MAX: f64 = 0.01;
 
+/// The share of answers shorter than demanded above which lengths count as not enforced.
+pub const SHORT_MAX: f64 = 0.01;
+
 /// The share of chunks without a kernel stamp above which stamps count as unavailable.
 pub const UNSTAMPED_MAX: f64 = 0.5;
 
@@ -94,10 +97,17 @@ pub enum Doubt {
         /// Chunks without a kernel stamp, of all.
         unstamped: Proportion,
     },
+    /// Answers ended before the length that was demanded of them.
+    AnswersShort {
+        /// Those, of all that succeeded.
+        short: Proportion,
+    },
     /// Prompts were sent more than once.
     PromptsRepeated {
         /// Requests sent, warm-up included.
         sent: u64,
+        /// Requests that earlier runs had sent to the same model.
+        before: u64,
         /// Different prompts among them, at most.
         distinct: u64,
     },
@@ -122,6 +132,7 @@ impl Doubt {
             Self::NoSteadyState { .. } => "no_steady_state",
             Self::TokenCountsEstimated { .. } => "token_counts_estimated",
             Self::ArrivalsFromReads { .. } => "arrivals_from_reads",
+            Self::AnswersShort { .. } => "answers_short",
             Self::PromptsRepeated { .. } => "prompts_repeated",
             Self::ClockStep { .. } => "clock_step",
         }
@@ -178,9 +189,21 @@ impl Doubt {
                  the client's own delay is in the figures",
                 percent(unstamped.share())
             ),
-            Self::PromptsRepeated { sent, distinct } => format!(
-                "{sent} requests share {distinct} prompts: a server's cache may have answered"
+            Self::AnswersShort { short } => format!(
+                "{} of {} answers ended before the length that was demanded: the server did not \
+                 ignore the model's end of text",
+                short.hits, short.total
             ),
+            Self::PromptsRepeated { sent, before, distinct } => {
+                let before = match before {
+                    0 => String::new(),
+                    before => format!(" and {before} of earlier runs"),
+                };
+                format!(
+                    "{sent} requests{before} share {distinct} prompts: a server's cache may have \
+                     answered"
+                )
+            }
             Self::ClockStep { nanos } => {
                 format!("the wall clock stepped by {:.1} ms during the run", *nanos as f64 / 1e6)
             }
@@ -224,6 +247,10 @@ impl Doubt {
             Self::ArrivalsFromReads { .. } => {
                 "run the client on Linux with kernel receive stamps; else give it a core of its own \
                  and read small differences with care"
+            }
+            Self::AnswersShort { .. } => {
+                "compare token figures, not latencies of whole answers; or name the field by which \
+                 this server is told to go on, in the extra body"
             }
             Self::PromptsRepeated { .. } => {
                 "use more prompts or synthetic ones, or switch the server's prompt cache off"
@@ -286,6 +313,7 @@ pub(crate) fn judge(run: &RunSummary) -> Verdict {
         no_steady_state(run),
         too_few_samples(run),
         token_counts_estimated(run),
+        answers_short(run),
         prompts_repeated(run),
         run.clock_step_nanos.filter(|nanos| *nanos != 0).map(|nanos| Doubt::ClockStep { nanos }),
     ]
@@ -361,8 +389,14 @@ fn token_counts_estimated(run: &RunSummary) -> Option<Doubt> {
     (estimated.share() > ESTIMATED_MAX).then_some(Doubt::TokenCountsEstimated { estimated })
 }
 
+fn answers_short(run: &RunSummary) -> Option<Doubt> {
+    let short = run.short_answers?;
+    (short.share() > SHORT_MAX).then_some(Doubt::AnswersShort { short })
+}
+
 fn prompts_repeated(run: &RunSummary) -> Option<Doubt> {
-    let distinct = run.distinct_prompts?;
+    let (distinct, before) = (run.distinct_prompts?, run.sent_before);
     let sent = run.attempted() + run.outside + run.warmup;
-    (sent > distinct).then_some(Doubt::PromptsRepeated { sent, distinct })
+    let is_repeated = sent.saturating_add(before) > distinct;
+    is_repeated.then_some(Doubt::PromptsRepeated { sent, before, distinct })
 }

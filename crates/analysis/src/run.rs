@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Exchange, FailureKind, Outcome, Timestamp};
+use domain::{Exchange, FailureKind, FinishReason, Outcome, Timestamp};
 
 use crate::arrivals::{self, Start};
 use crate::doubt::{UNSTAMPED_MAX, schedule_lag_budget_ms};
@@ -73,7 +73,7 @@ enum RowOutcome {
 /// Takes in a run's requests and sums them up.
 ///
 /// Per-request values are kept exactly, 40 bytes a request; inter-token latencies and read lags
-/// go into histograms of fixed size, token arrivals into bins of a tenth of a second. Taking in a
+/// go into histograms of fixed size, token arrivals into bins of limited number. Taking in a
 /// request allocates nothing but for those growing, and costs some tens of nanoseconds a chunk.
 #[derive(Clone, Debug)]
 pub struct RunAccumulator {
@@ -96,6 +96,9 @@ pub struct RunAccumulator {
     opened: u64,
     opening: Duration,
     clock_step_nanos: Option<i64>,
+    sent_before: u64,
+    demands_lengths: bool,
+    short: u64,
 }
 
 impl RunAccumulator {
@@ -126,6 +129,9 @@ impl RunAccumulator {
             opened: 0,
             opening: Duration::ZERO,
             clock_step_nanos: None,
+            sent_before: 0,
+            demands_lengths: false,
+            short: 0,
         }
     }
 
@@ -155,7 +161,7 @@ impl RunAccumulator {
         }
         self.record_read_lags(exchange);
         match &exchange.outcome {
-            Outcome::Success(_) => self.record_success(exchange),
+            Outcome::Success(finish) => self.record_success(exchange, *finish),
             Outcome::Failure(failure) => {
                 self.failed += 1;
                 let index = FailureKind::ALL.iter().position(|kind| *kind == failure.kind);
@@ -175,6 +181,17 @@ impl RunAccumulator {
         if nanos.unsigned_abs() > largest {
             self.clock_step_nanos = Some(nanos);
         }
+    }
+
+    /// Notes that the model was sent `requests` of the same prompts in earlier runs, warm-up
+    /// included: a server's cache may know them.
+    pub fn note_sent_before(&mut self, requests: u64) {
+        self.sent_before = requests;
+    }
+
+    /// Notes that every answer was to go on until its limit, past the model's own end.
+    pub fn note_lengths_demanded(&mut self) {
+        self.demands_lengths = true;
     }
 
     /// Whether a request planned then is measured.
@@ -233,8 +250,10 @@ impl RunAccumulator {
         }
     }
 
-    fn record_success(&mut self, exchange: &Exchange) {
+    fn record_success(&mut self, exchange: &Exchange, finish: FinishReason) {
         self.completed += 1;
+        let is_below = exchange.max_tokens.is_some_and(|limit| exchange.usage.output < limit);
+        self.short += u64::from(is_below && finish != FinishReason::Length);
         match self.spec.convention {
             Convention::Prony | Convention::Vllm => {
                 if exchange.streamed {
@@ -249,16 +268,12 @@ impl RunAccumulator {
         }
 
         let usage = &exchange.usage;
-        self.tokens.input += usage.input;
-        self.tokens.output += usage.output;
-        self.tokens.cache_read += usage.cache_read;
-        self.tokens.cache_write += usage.cache_write;
-        self.tokens.reasoning += usage.reasoning.unwrap_or_default();
+        self.tokens.add(usage);
         self.tokens.input_sources.count(exchange.input_source);
         self.tokens.output_sources.count(exchange.output_source);
         let chunks = exchange.timeline.chunks.len() as u64;
         if exchange.streamed && chunks > 0 && !is_reasoning_hidden(exchange) {
-            self.streamed_tokens += usage.output.count();
+            self.streamed_tokens = self.streamed_tokens.saturating_add(usage.output.count());
             self.streamed_chunks += chunks;
         }
     }
@@ -266,13 +281,14 @@ impl RunAccumulator {
     /// Sums the run up. The window ends at `window_end`, or where the spec said if that is earlier;
     /// in a peer's convention, at the last answer's end.
     ///
-    /// A run that ends by its number of requests should end its window with the last one planned:
-    /// from then on fewer and fewer users are busy, which is not the load that was asked for. What
-    /// was planned is followed to its end all the same. Where all were planned at once, the last
-    /// answer's end is the only end there is.
+    /// A run that ends by its number of requests should give the moment the last one was due: from
+    /// then on fewer and fewer users are busy, which is not the load that was asked for. What was
+    /// planned is followed to its end all the same. But a window in which fewer than half of its
+    /// requests ended says little of rates (all may have been due at once), and so such a window
+    /// lasts until the last answer's end instead.
     ///
     /// Where the spec named no end, throughput at an end before the last token's arrival is exact
-    /// to a tenth of a second, and every request planned after the window began is measured.
+    /// to a millisecond in a run of 13 minutes, to a tenth of a second in one of a day, and every request planned after the window began is measured.
     #[must_use]
     pub fn finish(mut self, window_end: Timestamp) -> RunSummary {
         // Ties by what else tells them apart, so that the order of recording does not matter.
@@ -327,6 +343,10 @@ impl RunAccumulator {
             delivery,
             unstamped: (self.spec.arrivals == ArrivalClock::Network).then_some(unstamped),
             distinct_prompts: self.spec.distinct_prompts,
+            sent_before: self.sent_before,
+            short_answers: self
+                .demands_lengths
+                .then_some(Proportion { hits: self.short, total: self.completed }),
             clock_step_nanos: self.clock_step_nanos,
         }
     }
@@ -342,7 +362,17 @@ impl RunAccumulator {
             let last = self.rows.iter().map(|row| row.finished).max().unwrap_or(0);
             return self.spec.window_start + Duration::from_nanos(last.max(0).unsigned_abs());
         }
-        self.spec.window_end.map_or(given, |end| end.min(given))
+        let planned = self.spec.window_end.map_or(given, |end| end.min(given));
+        let measured = self.measured_rows();
+        let offset = planned.nanos_since(self.spec.window_start);
+        let inside = || measured.iter().take_while(|row| row.planned <= offset);
+        let ended = inside().filter(|row| row.finished <= offset).count();
+        if 2 * ended >= inside().count() {
+            return planned;
+        }
+        let last = measured.iter().map(|row| row.finished).max().unwrap_or(0);
+        let last = self.spec.window_start + Duration::from_nanos(last.max(0).unsigned_abs());
+        self.spec.window_end.map_or(last, |end| end.min(last)).max(planned)
     }
 
     /// The rows of measured requests, which are sorted by planned time.

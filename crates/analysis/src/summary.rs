@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{CountSource, FailureKind, Timestamp, Tokens};
+use domain::{CountSource, FailureKind, Timestamp, Tokens, Usage};
 
 use crate::{Convention, Delivery, Origin, Proportion, Summary, Verdict, doubt};
 
@@ -85,6 +85,18 @@ pub struct TokenTotals {
     pub input_sources: Sources,
     /// Who counted the output.
     pub output_sources: Sources,
+}
+
+impl TokenTotals {
+    /// Adds what one request took. A server may claim any number, so the sums saturate.
+    pub(crate) fn add(&mut self, usage: &Usage) {
+        let sum = |total: Tokens, more: Tokens| Tokens(total.0.saturating_add(more.0));
+        self.input = sum(self.input, usage.input);
+        self.output = sum(self.output, usage.output);
+        self.cache_read = sum(self.cache_read, usage.cache_read);
+        self.cache_write = sum(self.cache_write, usage.cache_write);
+        self.reasoning = sum(self.reasoning, usage.reasoning.unwrap_or_default());
+    }
 }
 
 /// How much of the work was done well enough.
@@ -194,6 +206,11 @@ pub struct RunSummary {
     pub unstamped: Option<Proportion>,
     /// How many different prompts there were to send; `None` where each request had its own.
     pub distinct_prompts: Option<u64>,
+    /// Requests of the same prompts that the model was sent in earlier runs.
+    pub sent_before: u64,
+    /// Answers that ended by themselves before their limit, of all that succeeded; `None` where
+    /// that is as it should be.
+    pub short_answers: Option<Proportion>,
     /// How far the wall clock was seen to step during the run, in nanoseconds.
     pub clock_step_nanos: Option<i64>,
 }

@@ -8,11 +8,13 @@ pub(crate) mod settings;
 mod subject;
 mod workload;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use analysis::{ArrivalClock, Origin, RunSpec, RunSummary};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use domain::{Clock, FailureKind, Seed, SystemClock, Tokenizer, WallAnchor};
+use load::workload::Taken;
 use load::{Control, Intake, Live, Load, Parts, Plan, Report, StopCause, Template};
 use pace::Time;
 use store::{Recorder, RunLabel};
@@ -22,7 +24,7 @@ use self::progress::Progress;
 use self::recording::{Desk, Recording};
 use self::settings::BenchSettings;
 use self::subject::Ready;
-use self::workload::Source;
+use self::workload::{Asked, Source};
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, UserError, remedy};
 use crate::process::Meter;
@@ -99,6 +101,8 @@ struct Case {
     model: String,
     load: Load,
     workload: Arc<load::workload::Workload>,
+    /// What earlier runs asked the same model from the same source.
+    asked: Asked,
 }
 
 impl Session {
@@ -121,13 +125,17 @@ impl Session {
         self.files = results::open_files(&self.settings.output, self.anchor)?;
         let mut results = results::Results::new(&self.settings, &ready, self.anchor);
         let mut verdict = Exit::Success;
-        for (index, (model, source, load)) in (0..).zip(self.combinations(&ready, &sources)) {
+        let mut history: HashMap<(String, usize), Asked> = HashMap::new();
+        for (index, (model, place, load)) in (0..).zip(self.combinations(&ready, sources.len())) {
+            let asked = history.entry((model.clone(), place)).or_default();
             let requests = self.plan(index, &model, &load).requests_max();
-            let workload = source.workload(self.bench.seed.nth(index), requests)?;
-            let case = Case { index, model, load, workload: Arc::new(workload) };
+            let workload = sources[place].workload(self.bench.seed, requests, *asked)?;
+            let case = Case { index, model, load, workload: Arc::new(workload), asked: *asked };
             let tokenizer = tokenizer.clone();
-            let exit =
+            let (exit, taken) =
                 self.run_case(&case, &ready, tokenizer, &mut interrupts, &mut results).await?;
+            asked.runs += 1;
+            asked.taken += taken;
             if verdict == Exit::Success {
                 verdict = exit;
             }
@@ -140,15 +148,12 @@ impl Session {
         Ok(verdict)
     }
 
-    /// Every model under every workload and every load, in the order they run.
-    fn combinations<'a>(
-        &self,
-        ready: &Ready,
-        sources: &'a [Source],
-    ) -> Vec<(String, &'a Source, Load)> {
+    /// Every model under every source of prompts, by its place, and every load, in the order they
+    /// run.
+    fn combinations(&self, ready: &Ready, sources: usize) -> Vec<(String, usize, Load)> {
         let mut combinations = Vec::new();
         for model in &ready.names {
-            for source in sources {
+            for source in 0..sources {
                 for load in &self.bench.loads {
                     combinations.push((model.clone(), source, load.clone()));
                 }
@@ -186,7 +191,7 @@ impl Session {
         tokenizer: Option<Arc<dyn Tokenizer>>,
         interrupts: &mut Interrupts,
         results: &mut results::Results,
-    ) -> Outcome {
+    ) -> Result<(Exit, Taken), UserError> {
         let plan = self.plan(case.index, &case.model, &case.load);
         plan.check().map_err(|error| UserError::usage(error.problem).hint(error.hint))?;
         let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
@@ -204,7 +209,8 @@ impl Session {
         };
         let title = format!("{} {} {}", case.model, case.workload.name(), case.load);
         let hidden = self.settings.output.no_progress;
-        let mut progress = Progress::new(&title, &plan, live, Arc::clone(&self.clock), hidden);
+        let watched = Arc::clone(&live);
+        let mut progress = Progress::new(&title, &plan, watched, Arc::clone(&self.clock), hidden);
         let report = tokio::select! {
             report = load::run(plan, parts, self.control.clone()) => report,
             () = interrupts.govern(&self.control) => unreachable!("governing never ends"),
@@ -223,15 +229,20 @@ impl Session {
         if step.abs() >= CLOCK_STEP_MIN_NANOS {
             figures.note_clock_step(step);
         }
+        figures.note_sent_before(case.asked.taken.total());
+        if self.settings.workload.ignore_eos && self.bench.stop_texts.is_empty() {
+            figures.note_lengths_demanded();
+        }
         let summary = figures.finish(report.window_end);
+        let taken = Taken { measured: report.requests, warmup: live.warming() };
         let exit = self.judge(&summary, &recorded.failures);
         results.add(&case.model, &case.workload.name(), &case.load, summary, used);
         match recorded.error {
             Some(error) => {
                 output::talk(&results::store_error(&error));
-                Ok(Exit::File)
+                Ok((Exit::File, taken))
             }
-            None => Ok(exit),
+            None => Ok((exit, taken)),
         }
     }
 
@@ -294,7 +305,12 @@ impl Session {
                 Exit::Requests(kind),
                 format!("{} of {attempted} requests failed, most often: {kind}", summary.failed),
             )
-            .hint(remedy(kind)),
+            .hint(match kind {
+                FailureKind::Rejected if self.bench.ignore_eos => {
+                    "the server may not know ignore_eos: leave --ignore-eos out"
+                }
+                kind => remedy(kind),
+            }),
         );
         Exit::Requests(kind)
     }

@@ -17,9 +17,11 @@ pub(crate) fn arguments(path: &Path, command: &Command) -> Result<Vec<OsString>,
     #[expect(clippy::disallowed_methods, reason = "app is the crate that reads settings")]
     let text = std::fs::read_to_string(path).map_err(|error| {
         UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
+            .hint("check the path given to --config")
     })?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         UserError::usage(format!("{} is not TOML: {}", path.display(), error.to_string().trim()))
+            .hint("write settings like `concurrency = [1, 8]` and `duration = \"30s\"`")
     })?;
     let mut arguments = Vec::new();
     for (key, value) in &table {

@@ -95,6 +95,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What to do where a server's address cannot be listened on.
+pub(crate) const FREE_PORT: &str = "name a free port with --port; 0 takes any";
+
 /// What to do about requests that fail in a given way.
 pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
     match kind {

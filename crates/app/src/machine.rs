@@ -22,12 +22,14 @@ pub(crate) fn read() -> Machine {
     }
 }
 
-fn text(path: &str) -> String {
+/// A file of the system's; empty where there is none.
+pub(crate) fn text(path: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "app asks the system what it is")]
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-fn field(text: &str, name: &str) -> Option<String> {
+/// The value behind `name:`.
+pub(crate) fn field(text: &str, name: &str) -> Option<String> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(key, _)| key.trim() == name)

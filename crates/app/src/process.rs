@@ -7,6 +7,8 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use report::ProcessUse;
 
+use crate::machine;
+
 /// Measures from its start on.
 pub(crate) struct Meter {
     begun: Timestamp,
@@ -38,8 +40,12 @@ fn cpu(usage: &Usage) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// The peak of this program's own memory. getrusage's figure is that of the process, which on Linux
+/// keeps the peak of whatever program started this one.
 fn memory_peak_bytes(usage: &Usage) -> u64 {
+    let own = machine::field(&machine::text("/proc/self/status"), "VmHWM")
+        .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
     // The one figure of getrusage whose unit differs between systems.
     let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
-    u64::try_from(usage.max_rss()).unwrap_or(0) * unit
+    own.map_or_else(|| u64::try_from(usage.max_rss()).unwrap_or(0) * unit, |kib| kib * 1024)
 }

@@ -11,7 +11,7 @@ use domain::{Clock, Model, SystemClock};
 use engine::{Engine, Snapshot};
 
 use crate::engine_source::{self, EmbeddedSettings};
-use crate::failure::{Exit, UserError};
+use crate::failure::{Exit, FREE_PORT, UserError};
 use crate::signal::Interrupts;
 use crate::{Outcome, limit, output};
 
@@ -41,7 +41,7 @@ pub(crate) struct EngineSettings {
 
 /// Serves until a signal.
 pub(crate) fn main(settings: &EngineSettings) -> Outcome {
-    limit::raise_for(CLIENTS)?;
+    limit::raise_for_up_to(CLIENTS);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let embedded = &settings.embedded;
     let engine = Arc::new(engine_source::start(&settings.model, embedded, Arc::clone(&clock))?);
@@ -65,7 +65,7 @@ async fn serve(settings: &EngineSettings, engine: Arc<Engine>, clock: Arc<dyn Cl
     let address = SocketAddr::new(settings.host, settings.port);
     let server = ModelServer::bind(address, vec![served], metrics, clock)
         .await
-        .map_err(|error| UserError::new(Exit::Other, error.to_string()))?;
+        .map_err(|error| UserError::new(Exit::Other, error.to_string()).hint(FREE_PORT))?;
     output::talk(&format!("serving {name} on http://{}/v1 (Ctrl-C stops)", server.address()));
     server.run(interrupts.next(), GRACE).await;
     Ok(Exit::Success)

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use domain::{Seed, Tokens};
-use sim::{Draw, Faults, LogWriter, Service, Sim, SimConfig, Slots, Time, Timetable};
+use sim::{BindError, Draw, Faults, LogWriter, Service, Sim, SimConfig, Slots, Time, Timetable};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::{Exit, UserError};
+use crate::failure::{Exit, FREE_PORT, UserError};
 use crate::signal::Interrupts;
 use crate::value::{Share, Span};
 use crate::{Outcome, limit, output};
 
-/// How many clients may be connected.
+/// How many clients may be connected, as far as the system's limit of open files allows.
 const CLIENTS: u64 = 10_240;
 
 /// Settings of `prony sim`.
@@ -93,7 +93,7 @@ pub(crate) struct SimSettings {
 
 /// Serves until a signal.
 pub(crate) fn main(settings: &SimSettings) -> Outcome {
-    limit::raise_for(CLIENTS)?;
+    limit::raise_for_up_to(CLIENTS);
     let config = config(settings)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -105,8 +105,7 @@ pub(crate) fn main(settings: &SimSettings) -> Outcome {
 async fn serve(settings: &SimSettings, config: SimConfig) -> Outcome {
     let mut interrupts = Interrupts::watch()?;
     let address = SocketAddr::new(settings.host, settings.port);
-    let sim = Sim::bind(config, address, &Time::Machine)
-        .map_err(|error| UserError::new(Exit::Other, error.to_string()))?;
+    let sim = Sim::bind(config, address, &Time::Machine).map_err(|error| bind_error(&error))?;
     let writer = settings.log.as_ref().map(|path| start_log(path, &sim)).transpose()?;
     output::talk(&format!("simulating on http://{} (Ctrl-C stops)", sim.local_addr()));
     let stop = CancellationToken::new();
@@ -122,6 +121,15 @@ async fn serve(settings: &SimSettings, config: SimConfig) -> Outcome {
         })?;
     }
     Ok(Exit::Success)
+}
+
+fn bind_error(error: &BindError) -> UserError {
+    match error {
+        BindError::Config(error) => UserError::usage(error.to_string()),
+        BindError::Listen { source, .. } => {
+            UserError::new(Exit::Other, format!("{error}: {source}")).hint(FREE_PORT)
+        }
+    }
 }
 
 fn start_log(path: &std::path::Path, sim: &Sim) -> Result<LogWriter, UserError> {

@@ -78,12 +78,18 @@ where
 
     fn from_str(text: &str) -> Result<Self, String> {
         split_outside_brackets(text)
-            .map(|item| item.trim().parse().map_err(|error| format!("`{}`: {error}", item.trim())))
+            .map(|item| item.trim().parse().map_err(|error: T::Err| name(item.trim(), &error)))
             .collect::<Result<Vec<T>, String>>()
             .and_then(
                 |items| if items.is_empty() { Err("empty list".into()) } else { Ok(Self(items)) },
             )
     }
+}
+
+/// What is wrong with one item of a list, which the error may name already.
+fn name(item: &str, error: &impl fmt::Display) -> String {
+    let (error, item) = (error.to_string(), format!("`{item}`"));
+    if error.contains(&item) { error } else { format!("{item}: {error}") }
 }
 
 /// Splits at commas, but not inside `N(512,128)`.

@@ -128,8 +128,8 @@ pub enum StopCause {
 pub struct Report {
     /// When the first measured request was due.
     pub window_start: Timestamp,
-    /// When measuring ended: the end of the planned time, of the offering where it was stopped, or
-    /// of the last answer.
+    /// When measuring ended: with the planned time, or when the last request was due, or when the
+    /// run was stopped.
     pub window_end: Timestamp,
     /// Measured requests that were started.
     pub requests: u64,
@@ -190,6 +190,8 @@ struct Run {
     pacer: Pacer,
     control: Control,
     claimed: AtomicU64,
+    /// When the last request claimed was due, in nanoseconds.
+    last_due: AtomicU64,
     /// Why, and when, the offering of requests ended.
     ended: OnceLock<(StopCause, Timestamp)>,
 }
@@ -211,12 +213,16 @@ impl Run {
             pacer,
             control,
             claimed: AtomicU64::new(0),
+            last_due: AtomicU64::new(0),
             ended: OnceLock::new(),
         }
     }
 
     async fn carry_out(self: &Arc<Self>) -> Result<Report, Failure> {
-        self.prepare_first().await?;
+        // Where it is stopped here, warming up and offering end at once.
+        if let Some(prepared) = self.unless_stopped(self.prepare_first()).await {
+            prepared?;
+        }
         self.warm_up().await;
         let start = self.now();
         self.tower.live.window_start.get_or_init(|| start);
@@ -261,12 +267,15 @@ impl Run {
                 opening.spawn(async move { model.prepare().await });
                 opened += 1;
             }
+            let mut failed = None;
             while let Some(joined) = opening.join_next().await {
-                // Later ones may fail while the load is on: that is for the requests to find out.
-                let first = opened <= PREPARE_AT_ONCE;
-                if let (Some(Err(failure)), true) = (pass_on_panic(joined), first) {
-                    return Err(failure);
-                }
+                failed = pass_on_panic(joined).and_then(Result::err).or(failed);
+            }
+            match failed {
+                Some(failure) if opened <= PREPARE_AT_ONCE => return Err(failure),
+                // A server that takes no more connections: that is for the requests to find out.
+                Some(_) => break,
+                None => {}
             }
         }
         Ok(())
@@ -363,13 +372,17 @@ impl Run {
         }
     }
 
-    /// Starts requests when the schedule says, whatever became of earlier ones.
+    /// Starts requests when the schedule says, whatever became of earlier ones. Where only so many
+    /// may be in flight, the next in line waits here for its turn, and those behind it in the
+    /// schedule, so that a backlog takes no memory however long it grows.
     async fn offer_open(self: &Arc<Self>, open: &Open, start: Timestamp, tasks: &mut JoinSet<()>) {
         let slots = open.in_flight_max.map(|most| {
             let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
             Arc::new(Semaphore::new(most))
         });
-        for offset in Schedule::new(open, self.plan.ramp, self.plan.seed) {
+        // No more than are to be sent, so that nobody waits for one that will not be.
+        let most = self.plan.stop.requests.map_or(usize::MAX, |requests| requests as usize);
+        for offset in Schedule::new(open, self.plan.ramp, self.plan.seed).take(most) {
             let due = start + offset;
             let end = self.plan.stop.duration.map(|duration| start + duration);
             let wake = end.map_or(due, |end| end.min(due));
@@ -378,18 +391,20 @@ impl Run {
                 break;
             }
             self.tower.intake.admit().await;
+            let turn = match &slots {
+                Some(slots) => {
+                    let turn = self.unless_stopped(Arc::clone(slots).acquire_owned()).await;
+                    let Some(Ok(turn)) = turn else { break };
+                    Some(turn)
+                }
+                None => None,
+            };
             let Some(index) = self.claim(due) else { break };
-            let (run, slots) = (Arc::clone(self), slots.clone());
+            let run = Arc::clone(self);
             let slot = Slot { user: index, turn: 0, planned: due, warmup: false };
             tasks.spawn(async move {
-                let Some(slots) = &slots else {
-                    run.perform(index, slot).await;
-                    return;
-                };
-                let turn = run.unless_stopped(slots.acquire()).await;
-                if turn.is_some() && !run.is_broken_off() {
-                    run.perform(index, slot).await;
-                }
+                run.perform(index, slot).await;
+                drop(turn);
             });
             while let Some(joined) = tasks.try_join_next() {
                 pass_on_panic(joined);
@@ -415,6 +430,7 @@ impl Run {
             self.note_cause(StopCause::Requests);
             return None;
         }
+        self.last_due.fetch_max(planned.as_nanos(), Relaxed);
         Some(index)
     }
 
@@ -436,12 +452,6 @@ impl Run {
             self.note_cause(StopCause::Interrupted);
         }
         done
-    }
-
-    /// Whether what was planned, but has not been sent yet, shall not be sent any more.
-    fn is_broken_off(&self) -> bool {
-        self.is_over()
-            && matches!(self.ended.get(), Some((StopCause::Interrupted | StopCause::Failures, _)))
     }
 
     fn note_cause(&self, cause: StopCause) {
@@ -479,7 +489,9 @@ impl Run {
         let (cause, at) = self.ended.get().copied().unwrap_or((StopCause::Requests, now));
         let cause = if aborted { StopCause::Aborted } else { cause };
         let window_end = match (cause, self.plan.stop.duration) {
-            (StopCause::Requests, _) => now,
+            (StopCause::Requests, _) => {
+                start.max(Timestamp::from_nanos(self.last_due.load(Relaxed)))
+            }
             (StopCause::Duration, Some(duration)) => start + duration,
             _ => at,
         };

@@ -16,6 +16,7 @@ pub mod synthetic;
 #[cfg(test)]
 mod tests;
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use domain::{Prompt, Seed, Tokenizer};
@@ -32,6 +33,32 @@ use permutation::Permutation;
 pub struct Workload {
     name: Arc<str>,
     source: Source,
+    taken: Taken,
+}
+
+/// How many of a workload's prompts runs have taken: the measured requests from its beginning on,
+/// the warm-up requests from its end backwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// By measured requests.
+    pub measured: u64,
+    /// By warm-up requests.
+    pub warmup: u64,
+}
+
+impl Taken {
+    /// By requests of either kind.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.measured.saturating_add(self.warmup)
+    }
+}
+
+impl AddAssign for Taken {
+    fn add_assign(&mut self, other: Self) {
+        self.measured = self.measured.saturating_add(other.measured);
+        self.warmup = self.warmup.saturating_add(other.warmup);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -57,11 +84,11 @@ pub struct Draft {
 
 impl Workload {
     /// The prompts of a named scenario. Runs whose prompts a server must not know from each other
-    /// need different seeds.
+    /// need different seeds, or must each start [after](Self::after) those before it.
     #[must_use]
     pub fn scenario(scenario: Scenario, seed: Seed) -> Self {
         let prompts = scenario::Prompts::new(scenario, seed.child(scenario.name()));
-        Self { name: scenario.to_string().into(), source: Source::Scenario { scenario, prompts } }
+        Self::new(scenario.to_string().into(), Source::Scenario { scenario, prompts })
     }
 
     /// Prompts of exact lengths under `tokenizer`, made here for the first `prompts` requests or as
@@ -78,7 +105,7 @@ impl Workload {
     ) -> Result<Self, SyntheticError> {
         let pool =
             synthetic::Pool::prepare(synthetic, tokenizer, seed.child("synthetic"), prompts)?;
-        Ok(Self { name: "synthetic".into(), source: Source::Synthetic(pool) })
+        Ok(Self::new("synthetic".into(), Source::Synthetic(pool)))
     }
 
     /// The prompts of a dataset, in the file's order or in one that `shuffle` draws anew for each
@@ -86,7 +113,18 @@ impl Workload {
     #[must_use]
     pub fn dataset(dataset: Dataset, shuffle: Option<Seed>) -> Self {
         let shuffle = shuffle.map(|seed| seed.child("dataset"));
-        Self { name: dataset.name().clone(), source: Source::Dataset { dataset, shuffle } }
+        Self::new(dataset.name().clone(), Source::Dataset { dataset, shuffle })
+    }
+
+    fn new(name: Arc<str>, source: Source) -> Self {
+        Self { name, source, taken: Taken::default() }
+    }
+
+    /// The same workload from where earlier runs left off, which took `taken` of it. So a server's
+    /// cache meets a prompt again only when all have been sent.
+    #[must_use]
+    pub fn after(self, taken: Taken) -> Self {
+        Self { taken, ..self }
     }
 
     /// What records call the workload.
@@ -98,6 +136,11 @@ impl Workload {
     /// What the request planned as number `index`, from zero, asks.
     #[must_use]
     pub fn draft(&self, index: u64) -> Draft {
+        self.at(self.taken.measured.saturating_add(index))
+    }
+
+    /// What stands at `index`, counted from the workload's own beginning.
+    fn at(&self, index: u64) -> Draft {
         match &self.source {
             Source::Scenario { scenario, prompts } => {
                 let (item, text) = prompts.at(index % prompts.variety());
@@ -138,11 +181,12 @@ impl Workload {
             Source::Synthetic(pool) => pool.variety(),
             Source::Dataset { dataset, .. } => dataset.len(),
         };
-        self.draft(horizon - 1 - index % horizon)
+        self.at(horizon - 1 - self.taken.warmup.saturating_add(index) % horizon)
     }
 
-    /// How many of the first `requests` requests repeat an earlier one's prompt, which a server's
-    /// cache may answer for less. Warm-up requests count like the others.
+    /// How many of the first `requests` requests, counted from the workload's own beginning, repeat
+    /// an earlier one's prompt, which a server's cache may answer for less. Warm-up requests count
+    /// like the others.
     #[must_use]
     pub fn repeats(&self, requests: u64) -> u64 {
         match &self.source {

@@ -7,8 +7,10 @@ use domain::{
     WireFormat,
 };
 
-/// The longest body that is kept whole: an unstreamed answer, or an error.
+/// The longest body that is kept whole: an unstreamed answer, or a list of models.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much is kept of a refusal, which only has to say why.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// What the asker makes of a success. A refusal is kept as it came either way.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,8 @@ pub(crate) struct Kept {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Whether only the beginning of the body is wanted.
+    is_refusal: bool,
 }
 
 impl Kept {
@@ -159,9 +163,12 @@ impl Answer {
                     Body::Whole(format, Vec::new())
                 }
             }
-            Expect::Answer { .. } | Expect::Anything => {
-                Body::Kept(Kept { status, headers: fields.owned(), body: Vec::new() })
-            }
+            Expect::Answer { .. } | Expect::Anything => Body::Kept(Kept {
+                status,
+                headers: fields.owned(),
+                body: Vec::new(),
+                is_refusal: matches!(expect, Expect::Answer { .. }),
+            }),
         };
         Ok(Self { body, has_body: false, begun: false })
     }
@@ -198,6 +205,11 @@ impl Answer {
                     *begun |= piece.kind.is_token();
                     hand_on(piece, format, at, sink);
                 })
+            }
+            Body::Kept(Kept { body: kept, is_refusal: true, .. }) => {
+                let room = REFUSAL_BYTES_MAX - kept.len();
+                kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                Ok(())
             }
             Body::Whole(_, kept) | Body::Kept(Kept { body: kept, .. }) => {
                 if kept.len() + bytes.len() > BODY_BYTES_MAX {

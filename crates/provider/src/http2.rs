@@ -39,7 +39,7 @@ impl Http2 {
 
     /// Sees to it that a request to come finds room on an open connection.
     pub(crate) async fn prepare(&self) -> Result<(), Failure> {
-        self.links.promise().await
+        self.links.reserve().await
     }
 
     /// Sends `call` on a stream and reads its answer into `sink`. Dropping the future resets the

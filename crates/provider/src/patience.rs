@@ -1,13 +1,23 @@
 //! The time limits of one try at a request.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use domain::{Failure, FailureKind};
 use tokio::time::{Instant, Sleep};
 
 use crate::target::Timeouts;
+
+/// No limit is longer, so that every deadline is a moment a clock can show.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// When a limit that begins at `begun` has passed.
+pub(crate) fn deadline(begun: Instant, limit: Duration) -> Instant {
+    begun + limit.min(LONGEST)
+}
 
 /// How far an exchange has come, as far as time limits go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,32 +83,46 @@ impl Patience {
             ready!(timer.as_mut().poll(context));
             self.timer = None;
             match self.next(stage) {
-                Some((deadline, message)) if deadline <= Instant::now() => {
-                    return Poll::Ready(Failure::new(FailureKind::Timeout, message));
+                Some((deadline, limit)) if deadline <= Instant::now() => {
+                    return Poll::Ready(Failure::new(FailureKind::Timeout, limit.to_string()));
                 }
                 Some(_) | None => {}
             }
         }
     }
 
-    /// The next limit to pass, and what to say when it does.
-    fn next(&self, stage: Stage) -> Option<(Instant, String)> {
-        let total = self
-            .timeouts
-            .total
-            .map(|limit| (self.begun + limit, format!("no end of the answer within {limit:?}")));
+    /// The next limit to pass, and when.
+    fn next(&self, stage: Stage) -> Option<(Instant, Limit)> {
+        let Timeouts { total, first_byte, between_bytes, .. } = self.timeouts;
+        let total = total.map(|limit| (deadline(self.begun, limit), Limit::Total(limit)));
         let step = match stage {
-            Stage::Before => self
-                .timeouts
-                .first_byte
-                .map(|limit| (self.begun + limit, format!("no answer began within {limit:?}"))),
-            Stage::Inside => self.timeouts.between_bytes.map(|limit| {
-                (self.last_read + limit, format!("nothing came for {limit:?} inside the answer"))
-            }),
+            Stage::Before => {
+                first_byte.map(|limit| (deadline(self.begun, limit), Limit::First(limit)))
+            }
+            Stage::Inside => {
+                between_bytes.map(|limit| (deadline(self.last_read, limit), Limit::Between(limit)))
+            }
         };
         match (total, step) {
             (Some(total), Some(step)) => Some(if step.0 < total.0 { step } else { total }),
             (total, step) => total.or(step),
+        }
+    }
+}
+
+/// A time limit that may have passed.
+enum Limit {
+    Total(Duration),
+    First(Duration),
+    Between(Duration),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Total(limit) => write!(f, "no end of the answer within {limit:?}"),
+            Self::First(limit) => write!(f, "no answer began within {limit:?}"),
+            Self::Between(limit) => write!(f, "nothing came for {limit:?} inside the answer"),
         }
     }
 }

@@ -72,6 +72,10 @@ impl ResponseReader {
             return self.take_head(bytes, at, sink);
         }
         partial.extend_from_slice(bytes);
+        // A head that drips in is read again only when a line of it has ended.
+        if !bytes.contains(&b'\n') && partial.len() <= HEAD_BYTES_MAX {
+            return Ok(());
+        }
         let all = std::mem::take(partial);
         self.take_head(&all, at, sink)
     }
@@ -215,5 +219,55 @@ fn not_http1(bytes: &[u8], error: httparse::Error) -> Failure {
         _ => malformed(format!(
             "the answer is not HTTP/1.1 ({error}); is this the right port and scheme?"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Progress, Timestamp};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Heads(usize);
+
+    impl Sink for Heads {
+        fn progress(&mut self, progress: Progress<'_>) {
+            self.0 += usize::from(matches!(progress, Progress::Headers { .. }));
+        }
+    }
+
+    /// A head is found in whatever pieces it comes, and bytes that begin none are refused at once.
+    #[test]
+    fn a_head_may_drip_in() {
+        let wire = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 Too Many\r\n\
+            retry-after: 1\r\ncontent-length: 2\r\n\r\n{}";
+        let at = Arrival::at(Timestamp::default());
+        for step in 1..=wire.len() {
+            let mut reader = ResponseReader::new(Expect::Anything);
+            let mut heads = Heads::default();
+            for piece in wire.chunks(step) {
+                reader.take(piece, at, &mut heads).expect("it is legal");
+            }
+            assert!(reader.keep_alive(), "split every {step}");
+            assert_eq!(heads.0, 1, "split every {step}");
+        }
+        for wire in [&b"\x15\x03\x01\x00\x02\x02\x46"[..], b"\0\0\x12\x04\0\0\0\0\0"] {
+            let mut reader = ResponseReader::new(Expect::Anything);
+            reader.take(wire, at, &mut Heads::default()).expect_err("no HTTP/1.1");
+        }
+    }
+
+    #[test]
+    fn a_head_without_end_is_given_up() {
+        let at = Arrival::at(Timestamp::default());
+        let mut reader = ResponseReader::new(Expect::Anything);
+        let mut taken = 0;
+        let begin = reader.take(b"HTTP/1.1 200 OK\r\nx: ", at, &mut Heads::default());
+        begin.expect("it is legal so far");
+        while reader.take(&[b'y'; 1_000], at, &mut Heads::default()).is_ok() {
+            taken += 1_000;
+            assert!(taken <= HEAD_BYTES_MAX, "{taken} bytes were kept");
+        }
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::patience;
 use crate::stamp::StampedStream;
 use crate::target::{BaseUrl, HttpVersion, Target, TargetError};
 
@@ -171,7 +172,7 @@ impl Connector {
 
     /// When a connection that is begun now must be open.
     pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        patience::deadline(Instant::now(), self.timeout)
     }
 
     /// Waits for `step` until `deadline`.

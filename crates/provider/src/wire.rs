@@ -25,7 +25,6 @@ pub(crate) struct Call<'a> {
 
 /// The connections to a target.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a target")]
 pub(crate) enum Wire {
     Http1(Http1),
     Http2(Http2),

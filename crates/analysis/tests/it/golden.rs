@@ -4,12 +4,14 @@
 //! milliseconds after the window began.
 //!
 //! - `request planned=P started=S chunks=A,B,... finished=F ...` adds a request. Further keys:
-//!   `input`, `output`, `cached`, `reasoning` (tokens), `lag` (read lag of its chunks), `connect`
-//!   (cost of a new connection), `attempts`, `fail=KIND` with `says=WORD`, `source=SOURCE`, and the
-//!   bare words `warmup` and `unstreamed`. `started` is `planned` if not given.
+//!   `input`, `output`, `cached`, `reasoning`, `limit` (tokens), `lag` (read lag of its chunks),
+//!   `connect` (cost of a new connection), `attempts`, `fail=KIND` with `says=WORD`,
+//!   `source=SOURCE`, and the bare words `warmup`, `unstreamed` and `cut` (the limit ended the
+//!   answer). `started` is `planned` if not given.
 //! - `run origin=planned|started end=E ...` sums up the requests so far. Further keys: `known=E` (an
 //!   end known beforehand), `convention=NAME`, `ttft`, `tpot`, `e2el` (limits), `prompts`,
-//!   `clock_step`, and the bare word `in_process`.
+//!   `before` (requests of earlier runs), `clock_step`, and the bare words `in_process` and
+//!   `demanding` (answers are to reach their limit).
 //! - `expect FIGURE VALUE` holds a figure of the last run against a number, `none` or words.
 //! - `clear` forgets the requests.
 //!
@@ -108,6 +110,8 @@ fn request(text: &str) -> Sketch {
             "lag" => sketch.read_lag = number(value),
             "input" => sketch.input = whole(value),
             "output" => sketch.output = whole(value),
+            "limit" => sketch.limit = Some(whole(value)),
+            "cut" => sketch.is_cut = true,
             "cached" => sketch.cached = whole(value),
             "reasoning" => sketch.reasoning = Some(whole(value)),
             "connect" => sketch.connect = Some(number(value)),
@@ -150,7 +154,7 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
         distinct_prompts: None,
     };
     let mut end = ZERO;
-    let mut clock_step = None;
+    let (mut clock_step, mut before, mut demanding) = (None, 0, false);
     for (key, value) in settings(text) {
         let slo = || Some(duration(number(value)));
         match key {
@@ -172,6 +176,8 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
             "tpot" => spec.slo.get_or_insert_with(Slo::default).tpot = slo(),
             "e2el" => spec.slo.get_or_insert_with(Slo::default).e2el = slo(),
             "prompts" => spec.distinct_prompts = Some(whole(value)),
+            "before" => before = whole(value),
+            "demanding" => demanding = true,
             "clock_step" => clock_step = Some((number(value) * 1e6) as i64),
             "in_process" => spec.arrivals = ArrivalClock::InProcess,
             _ => panic!("unknown key {key} of a run"),
@@ -180,6 +186,10 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
     let mut run = RunAccumulator::new(spec);
     requests.iter().for_each(|sketch| run.record(&sketch.exchange()));
     clock_step.into_iter().for_each(|nanos| run.note_clock_step(nanos));
+    run.note_sent_before(before);
+    if demanding {
+        run.note_lengths_demanded();
+    }
     run.finish(end)
 }
 

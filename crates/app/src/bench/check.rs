@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use analysis::{Convention, Slo};
-use dialect::{IgnoreEos, RequestOptions};
+use dialect::{IgnoreEos, LimitField, RequestOptions};
 use domain::{Sampling, Secret, Seed, WireFormat};
 use load::{Arrivals, Closed, Load, Open, Stop};
 use provider::{BaseUrl, HttpVersion, Retries, Target, Timeouts, Tls};
@@ -33,7 +33,10 @@ pub(crate) struct Bench {
     pub(crate) prepare: bool,
     pub(crate) seed: Seed,
     pub(crate) max_tokens: Option<u64>,
+    /// Whether requests ask to go on past the model's own end.
     pub(crate) ignore_eos: bool,
+    /// Who would refuse requests that asked for it, so that they do not though they should.
+    pub(crate) lengths_left_to: Option<&'static str>,
     pub(crate) stream: bool,
     pub(crate) sampling: Sampling,
     pub(crate) stop_texts: Vec<String>,
@@ -61,6 +64,12 @@ impl Bench {
             Subject::Embedded { model } => Some(crate::engine_source::name_of(model)),
             Subject::Remote { .. } => None,
         };
+        let lengths_left_to = match &subject {
+            Subject::Remote { target, .. } if settings.workload.ignore_eos => {
+                strict_provider(&target.url.host).filter(|_| !names_ignore_eos(&target.options))
+            }
+            Subject::Remote { .. } | Subject::Embedded { .. } => None,
+        };
         let models = settings.target.model.as_ref().map(|list| list.0.clone());
         Ok(Self {
             subject,
@@ -72,7 +81,8 @@ impl Bench {
             prepare: !settings.load.cold_connections,
             seed: Seed(settings.load.seed.unwrap_or(0)),
             max_tokens: settings.workload.max_tokens,
-            ignore_eos: settings.workload.ignore_eos,
+            ignore_eos: settings.workload.ignore_eos && lengths_left_to.is_none(),
+            lengths_left_to,
             stream: !settings.target.no_stream,
             sampling: sampling(&settings.workload)?,
             stop_texts: settings.workload.stop.clone(),
@@ -105,6 +115,7 @@ fn subject(target: &TargetSettings, workload: &WorkloadSettings) -> Result<Subje
             (!target.header.is_empty(), "--header"),
             (target.extra_body.is_some(), "--extra-body"),
             (target.http2, "--http2"),
+            (target.streams_max.is_some(), "--streams-max"),
             (target.retries.is_some(), "--retries"),
         ] {
             if given {
@@ -142,10 +153,20 @@ fn remote(
     target.options = RequestOptions {
         extra_body: extra_body(settings.extra_body.as_deref())?,
         include_usage: true,
+        limit_field: limit_field(&target.url.host),
         ignore_eos: if workload.ignore_eos { IgnoreEos::Field } else { IgnoreEos::Unsupported },
         ..RequestOptions::default()
     };
     target.http = if settings.http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
+    if let Some(streams_max) = settings.streams_max {
+        if !settings.http2 {
+            return Err(UserError::usage(
+                "--streams-max is about HTTP/2; over HTTP/1.1 a connection carries one request",
+            )
+            .hint("add --http2, or leave it out"));
+        }
+        target.streams_max = streams_max;
+    }
     target.tls = Tls {
         authorities_pem: settings.ca_file.as_deref().map(read).transpose()?,
         insecure: settings.insecure,
@@ -160,6 +181,39 @@ fn remote(
     target.retries = Retries { most: settings.retries.unwrap_or(0) };
     target.check().map_err(|error| UserError::usage(error.to_string()))?;
     Ok(Subject::Remote { target: Box::new(target), is_guess: settings.endpoint_type.is_none() })
+}
+
+/// Providers that refuse requests with a member they do not know, by the end of their host names.
+const STRICT_PROVIDERS: [(&str, &str); 6] = [
+    ("openai.com", "OpenAI"),
+    ("openai.azure.com", "Azure OpenAI"),
+    ("anthropic.com", "Anthropic"),
+    ("mistral.ai", "Mistral"),
+    ("groq.com", "Groq"),
+    ("googleapis.com", "Google"),
+];
+
+/// The provider at `host`, if it is one that refuses unknown members.
+fn strict_provider(host: &str) -> Option<&'static str> {
+    let host = host.to_ascii_lowercase();
+    let is_of = |domain: &str| {
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    STRICT_PROVIDERS.iter().find(|(domain, _)| is_of(domain)).map(|(_, name)| *name)
+}
+
+/// The field for the longest answer in chat form: OpenAI's own models demand the new one, and other
+/// servers may know the old one only.
+fn limit_field(host: &str) -> LimitField {
+    match strict_provider(host) {
+        Some("OpenAI" | "Azure OpenAI") => LimitField::MaxCompletionTokens,
+        Some(_) | None => LimitField::MaxTokens,
+    }
+}
+
+/// Whether the user says in the extra body how the model's end is to be ignored.
+fn names_ignore_eos(options: &RequestOptions) -> bool {
+    options.extra_body.as_ref().is_some_and(|body| body.contains_key("ignore_eos"))
 }
 
 fn key(settings: &TargetSettings, format: WireFormat) -> Result<Option<Secret>, UserError> {
@@ -303,4 +357,71 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UserError> {
     std::fs::read(path).map_err(|error| {
         UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn check(arguments: &str) -> Result<Bench, UserError> {
+        let words = ["prony", "bench"].into_iter().chain(arguments.split_whitespace());
+        match Cli::try_parse_from(words).expect("flags that exist").command {
+            Command::Bench(settings) => Bench::check(&settings),
+            _ => panic!("`bench` is asked for"),
+        }
+    }
+
+    fn target(arguments: &str) -> Target {
+        match check(arguments).expect("settings that hold together").subject {
+            Subject::Remote { target, .. } => *target,
+            Subject::Embedded { .. } => panic!("a server is named"),
+        }
+    }
+
+    #[test]
+    fn generating_past_the_end_is_asked_for_where_it_is_not_refused() {
+        for (arguments, sent, left_to) in [
+            ("--url http://127.0.0.1:8000", false, None),
+            ("--url http://127.0.0.1:8000 --ignore-eos", true, None),
+            ("--engine m.gguf --ignore-eos", true, None),
+            ("--url https://api.openai.com --ignore-eos", false, Some("OpenAI")),
+            ("--url https://me.openai.azure.com --ignore-eos", false, Some("Azure OpenAI")),
+            ("--url https://API.ANTHROPIC.COM --ignore-eos", false, Some("Anthropic")),
+            ("--url https://notopenai.com --ignore-eos", true, None),
+            ("--url https://openai.com.example --ignore-eos", true, None),
+            (
+                r#"--url https://api.openai.com --ignore-eos --extra-body {"ignore_eos":null}"#,
+                true,
+                None,
+            ),
+        ] {
+            let bench = check(arguments).expect(arguments);
+            assert_eq!((bench.ignore_eos, bench.lengths_left_to), (sent, left_to), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn the_limit_of_an_answer_is_worded_as_the_server_knows_it() {
+        for (url, field) in [
+            ("http://127.0.0.1:8000", LimitField::MaxTokens),
+            ("https://api.mistral.ai", LimitField::MaxTokens),
+            ("https://api.openai.com", LimitField::MaxCompletionTokens),
+        ] {
+            assert_eq!(target(&format!("--url {url}")).options.limit_field, field, "{url}");
+        }
+    }
+
+    #[test]
+    fn streams_are_limited_over_http2_alone() {
+        let url = "--url http://127.0.0.1:8000";
+        assert_eq!(target(&format!("{url} --http2")).streams_max, 100);
+        assert_eq!(target(&format!("{url} --http2 --streams-max 7")).streams_max, 7);
+        for arguments in [&*format!("{url} --streams-max 7"), "--engine m.gguf --streams-max 7"] {
+            let error = check(arguments).expect_err(arguments).to_string();
+            assert!(error.contains("--streams-max is about"), "{error}");
+        }
+    }
 }

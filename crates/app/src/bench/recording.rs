@@ -13,6 +13,9 @@ use store::{Recorder, RunLabel, StoreError};
 
 /// How often finished requests are taken off.
 const INTERVAL: Duration = Duration::from_millis(20);
+/// The recording thread's nice value.
+#[cfg(target_os = "linux")]
+const PRIORITY: i32 = 10;
 
 /// What the recording thread is given, and gives back.
 pub(crate) struct Desk {
@@ -49,9 +52,10 @@ impl Recording {
     pub(crate) fn start(desk: Desk) -> std::io::Result<Self> {
         let done = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&done);
-        let thread = std::thread::Builder::new()
-            .name("recording".to_owned())
-            .spawn(move || Writer::new(desk).run(&seen))?;
+        let thread = std::thread::Builder::new().name("recording".to_owned()).spawn(move || {
+            yield_to_load();
+            Writer::new(desk).run(&seen)
+        })?;
         Ok(Self { done, thread })
     }
 
@@ -63,6 +67,16 @@ impl Recording {
             Ok(recorded) => recorded,
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+}
+
+/// Lets the load's threads go first where they share a core with this one: what is late here waits
+/// in memory, what is late there is a late request.
+fn yield_to_load() {
+    // Linux gives each thread its own priority; elsewhere this would slow the whole process down.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, PRIORITY) {
+        debug_assert!(false, "a priority can always be lowered: {error}");
     }
 }
 

@@ -133,6 +133,7 @@ fn effective(settings: &BenchSettings, ready: &Ready) -> Value {
         "models": ready.names,
         "stream": !target.no_stream,
         "http2": target.http2,
+        "streams_max": target.streams_max,
         "headers": headers,
         "extra_body": target.extra_body.is_some(),
         "retries": target.retries.unwrap_or(0),

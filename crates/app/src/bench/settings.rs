@@ -116,6 +116,9 @@ pub(crate) struct TargetSettings {
     /// Speak HTTP/2
     #[arg(long)]
     pub(crate) http2: bool,
+    /// Most requests at once on one HTTP/2 connection; the server may allow fewer [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) streams_max: Option<u32>,
     /// PEM file of a certificate authority to trust besides the public ones
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -218,7 +221,7 @@ pub(crate) struct WorkloadSettings {
     #[arg(long, value_name = "N")]
     pub(crate) max_tokens: Option<u64>,
     /// Have the server generate to the limit, past the model's own end (vLLM, SGLang, llama.cpp,
-    /// the embedded engine)
+    /// the embedded engine); answers that end before it are named in the verdict
     #[arg(long)]
     pub(crate) ignore_eos: bool,
     /// Tokenizer for lengths and for counts that the server does not give: a tokenizer.json, or

@@ -66,6 +66,13 @@ async fn open_remote(
     if is_guess {
         output::talk(&format!("endpoint: {endpoint} (--endpoint-type chooses another)"));
     }
+    if let Some(provider) = bench.lengths_left_to {
+        output::talk(&format!(
+            "warning: {provider} refuses requests with ignore_eos, so it is not sent: answers end \
+             where the model ends them\n  help: leave --ignore-eos out, or compare token figures, \
+             not latencies of whole answers"
+        ));
+    }
     let description = format!("{}{endpoint}", target.url);
     let model: Arc<dyn Model> = Arc::new(provider);
     Ok(Ready { model, names, tokenizer: None, description, is_embedded: false })

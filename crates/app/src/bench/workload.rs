@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::{Seed, Tokenizer};
-use load::workload::{Dataset, LengthDistribution, Scenario, Synthetic, Workload};
+use load::workload::{Dataset, LengthDistribution, Scenario, Synthetic, Taken, Workload};
 use text::{HfTokenizer, TiktokenEncoding, TiktokenTokenizer};
 
 use super::check::read;
@@ -13,6 +13,15 @@ use crate::failure::{Exit, UserError};
 
 /// How many synthetic prompts are made where a run's length is not known beforehand.
 const SYNTHETIC_PROMPTS: u64 = 10_000;
+
+/// What earlier runs of a bench asked one model from one source.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    /// How many runs there were.
+    pub(crate) runs: u64,
+    /// The prompts they took.
+    pub(crate) taken: Taken,
+}
 
 /// What the runs of a bench ask, read and checked, but not yet drawn.
 pub(crate) enum Source {
@@ -66,19 +75,23 @@ impl Source {
             .collect()
     }
 
-    /// The prompts of one run. Runs differ in `seed`, so that a server's cache does not know the
-    /// second run's prompts from the first.
+    /// The prompts of one run, which follow those that earlier runs `asked` the same model: so a
+    /// server's cache knows none of them while there are enough, and every model is asked the same.
     pub(crate) fn workload(
         &self,
         seed: Seed,
         requests: Option<u64>,
+        asked: Asked,
     ) -> Result<Workload, UserError> {
         match self {
-            Self::Scenario(scenario) => Ok(Workload::scenario(*scenario, seed)),
-            Self::Dataset(dataset) => Ok(Workload::dataset(dataset.clone(), None)),
+            Self::Scenario(scenario) => Ok(Workload::scenario(*scenario, seed).after(asked.taken)),
+            Self::Dataset(dataset) => {
+                Ok(Workload::dataset(dataset.clone(), Some(seed)).after(asked.taken))
+            }
             Self::Synthetic(synthetic, tokenizer) => {
+                // Made anew for each run, so that the lengths of all are known beforehand.
                 let prompts = requests.unwrap_or(SYNTHETIC_PROMPTS);
-                Workload::synthetic(synthetic, &**tokenizer, seed, prompts)
+                Workload::synthetic(synthetic, &**tokenizer, seed.nth(asked.runs), prompts)
                     .map_err(|error| UserError::usage(error.to_string()))
             }
         }
@@ -110,4 +123,42 @@ pub(crate) fn tokenizer(name: &str) -> Result<Arc<dyn Tokenizer>, UserError> {
     let tokenizer = HfTokenizer::from_bytes(&read(Path::new(name))?, name)
         .map_err(|error| UserError::new(Exit::File, error.to_string()))?;
     Ok(Arc::new(tokenizer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn further_runs_of_a_model_ask_what_it_was_not_asked_before() {
+        let lines: String = (0..30).map(|line| format!("{{\"prompt\": \"p{line}\"}}\n")).collect();
+        let dataset = Dataset::parse(lines.as_bytes(), "lines.jsonl").expect("a dataset");
+        let synthetic = Synthetic {
+            input_len: length("16").expect("a length"),
+            output_len: None,
+            prefix_len: 0,
+        };
+        let sources = [
+            Source::Dataset(dataset),
+            Source::Scenario("short_queries".parse().expect("a scenario")),
+            Source::Synthetic(synthetic, tokenizer("cl100k").expect("an encoding")),
+        ];
+        for source in sources {
+            let mut asked = Asked::default();
+            let mut prompts = HashSet::new();
+            for _ in 0..3 {
+                let workload = source.workload(Seed(7), Some(10), asked).expect("a workload");
+                let again = source.workload(Seed(7), Some(10), asked).expect("a workload");
+                for index in 0..10 {
+                    let prompt = workload.draft(index).prompt.text();
+                    assert_eq!(prompt, again.draft(index).prompt.text(), "of another model");
+                    assert!(prompts.insert(prompt), "a prompt is asked twice");
+                }
+                asked.runs += 1;
+                asked.taken += Taken { measured: 10, warmup: 0 };
+            }
+        }
+    }
 }

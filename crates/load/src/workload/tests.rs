@@ -332,6 +332,30 @@ fn a_dataset_is_walked_in_order_and_again() {
     assert_eq!(workload.draft(4).item, 1);
 }
 
+/// Runs that follow each other share no prompt until the workload is used up, warm-up included.
+#[test]
+fn a_later_run_starts_where_the_earlier_one_left_off() {
+    let workloads = [Workload::dataset(lines(20), Some(Seed(3))), scenario("short_queries", 3)];
+    for workload in workloads {
+        let mut taken = Taken::default();
+        let mut seen = HashSet::new();
+        for run in [Taken { measured: 5, warmup: 1 }, Taken { measured: 9, warmup: 5 }] {
+            let workload = workload.clone().after(taken);
+            let measured = (0..run.measured).map(|index| workload.draft(index));
+            let warmup = (0..run.warmup).map(|index| workload.warmup_draft(index));
+            for draft in measured.chain(warmup) {
+                assert!(seen.insert(draft.prompt.text()), "{} repeats itself", workload.name());
+            }
+            taken += run;
+        }
+        assert_eq!(taken.total(), 20);
+    }
+    let used_up = Workload::dataset(lines(20), Some(Seed(3)));
+    let first = used_up.draft(0);
+    let next = used_up.after(Taken { measured: 20, warmup: 0 }).draft(0);
+    assert!(first.item < 20 && next.item < 20, "then it begins again");
+}
+
 /// A file of prompts made by others, with fields of its own, where the data folder is at hand.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the data lies outside the repository")]

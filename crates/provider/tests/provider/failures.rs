@@ -165,3 +165,12 @@ async fn secrets_stay_out_of_messages_and_debug_output() {
     assert!(!shown.contains("secret-"), "{shown}");
     assert!(shown.contains("x-proxy-auth"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_refusal_however_long_is_a_refusal() {
+    let long = format!("{}{}", r#"{"error":{"message":"slow down"}}"#, " ".repeat(200_000));
+    let failure = ask([Reply::json(429, &[], &long)]).await.failure().clone();
+    check(&failure, FailureKind::RateLimited, true, "slow down");
+    let failure = ask([Reply::status(503).bytes("x".repeat(200_000))]).await.failure().clone();
+    check(&failure, FailureKind::Overloaded, true, "xxx");
+}

@@ -87,3 +87,13 @@ async fn a_server_that_accepts_and_says_nothing_is_given_up() {
         assert!(!outcome.steps().contains(&"sent"));
     }
 }
+
+#[tokio::test]
+async fn limits_beyond_every_clock_are_no_limits() {
+    let server = FakeServer::start([hello()]).await;
+    let mut target = target(&server);
+    let ever = Some(Duration::MAX);
+    target.timeouts =
+        Timeouts { connect: Duration::MAX, first_byte: ever, between_bytes: ever, total: ever };
+    send(&provider(target), &request(0)).await.is_hello();
+}
