@@ -7,6 +7,8 @@ use std::process::Command;
 
 use regex_lite::Regex;
 
+use crate::Program;
+
 /// What changes from run to run, and what stands for it in a snapshot. Earlier patterns win.
 pub const FILTERS: &[(&str, &str)] = &[
     (r"\x1b\[[0-9;?]*[A-Za-z]", ""),
@@ -26,7 +28,11 @@ pub const FILTERS: &[(&str, &str)] = &[
 /// replaced, as [`FILTERS`] says.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    FILTERS.iter().fold(text.to_owned(), |text, (pattern, replacement)| {
+    replace(text, FILTERS)
+}
+
+fn replace(text: &str, filters: &[(&str, &str)]) -> String {
+    filters.iter().fold(text.to_owned(), |text, (pattern, replacement)| {
         let pattern = Regex::new(pattern).expect("the table holds valid patterns");
         pattern.replace_all(&text, *replacement).into_owned()
     })
@@ -50,7 +56,7 @@ impl Transcript {
     /// and `environment`, and waits for its end.
     ///
     /// # Panics
-    /// Where the program cannot be started, or writes what is not UTF-8.
+    /// Where the program cannot be started, or does not end within two minutes.
     #[must_use]
     pub fn run<S: AsRef<OsStr>>(
         program: &Path,
@@ -58,33 +64,23 @@ impl Transcript {
         environment: &[(&str, &str)],
         folder: &Path,
     ) -> Self {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", folder)
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
-        let mut command =
-            program.file_name().expect("a program is a file").to_string_lossy().into_owned();
-        for argument in arguments {
-            let argument = argument.as_ref().to_string_lossy();
-            write!(command, " {argument}").expect("writing to a string cannot fail");
-        }
-        Self {
-            command,
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
-        }
+        Program::start(program, arguments, environment, folder).finish()
     }
 
     /// The whole run as one redacted text: command, stdout, stderr (each line after `! `), and the
     /// exit code.
     #[must_use]
     pub fn redacted(&self) -> String {
+        redact(&self.whole())
+    }
+
+    /// As [`Transcript::redacted`], after `filters` of the caller's own have been applied.
+    #[must_use]
+    pub fn redacted_with(&self, filters: &[(&str, &str)]) -> String {
+        redact(&replace(&self.whole(), filters))
+    }
+
+    fn whole(&self) -> String {
         let mut text = format!("$ {}\n{}", self.command, self.stdout);
         if !text.ends_with('\n') {
             text.push('\n');
@@ -98,8 +94,36 @@ impl Transcript {
             Some(code) => text.push_str(&format!("exit code {code}\n")),
             None => text.push_str("ended by a signal\n"),
         }
-        redact(&text)
+        text
     }
+}
+
+/// `program` with nothing in its environment but `PATH`, `HOME` (the folder) and `environment`.
+pub(crate) fn clean_command<S: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[S],
+    environment: &[(&str, &str)],
+    folder: &Path,
+) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", folder)
+        .envs(environment.iter().copied());
+    command
+}
+
+/// A command line as a person would type it, the program by its file name alone.
+pub(crate) fn spoken<S: AsRef<OsStr>>(program: &Path, arguments: &[S]) -> String {
+    let mut line = program.file_name().expect("a program is a file").to_string_lossy().into_owned();
+    for argument in arguments {
+        let argument = argument.as_ref().to_string_lossy();
+        write!(line, " {argument}").expect("writing to a string cannot fail");
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,0 +1,347 @@
+//! Input that cannot be used: said before any load, with a way out, and never as a success.
+
+use testkit::server::unused_address;
+use testkit::{FakeHub, FakeServer, Reply};
+
+use crate::desk::{Desk, Sim, words};
+use crate::fake::{chat, hello};
+
+/// A command line (`{url}` is a server that works, `{none}` an address without one), the exit code,
+/// what is said, and the way out.
+type Case = (&'static str, i32, &'static str, &'static str);
+
+const HELP: &str = "try '--help'";
+
+fn check(desk: &Desk, url: &str, cases: &[Case]) {
+    let none = unused_address().to_string();
+    for (line, code, problem, remedy) in cases {
+        let line = line.replace("{url}", url).replace("{none}", &none);
+        let run = desk.prony(&line);
+        let told = run.redacted();
+        assert_eq!(run.code, Some(*code), "{told}");
+        assert!(run.stderr.contains("error: "), "{told}");
+        assert!(run.stderr.contains(problem), "{problem:?} is not in {told}");
+        assert!(run.stderr.contains(remedy), "{remedy:?} is not in {told}");
+        assert_eq!(run.stdout, "", "{told}");
+        assert!(!desk.path("never").exists(), "files were made: {told}");
+    }
+}
+
+fn desk() -> (Desk, Sim) {
+    let desk = Desk::new();
+    let sim = desk.sim("--models a,b");
+    (desk, sim)
+}
+
+#[test]
+fn a_server_that_cannot_be_used_is_found_before_the_load() {
+    let (desk, sim) = desk();
+    check(
+        &desk,
+        &sim.url,
+        &[
+            (
+                "bench --url http://{none} --output-dir never",
+                11,
+                "cannot connect to",
+                "help: check that the server is running",
+            ),
+            (
+                "bench --url http://no-such-host.invalid --output-dir never",
+                10,
+                "cannot find host `no-such-host.invalid`",
+                "help: check the host name in --url",
+            ),
+            (
+                "bench --url {url} --model nope --output-dir never",
+                15,
+                "no model `nope`",
+                "help: it lists a, b",
+            ),
+            ("bench --url ftp://x", 2, "the scheme must be http or https", "http or https"),
+            ("bench", 2, "nothing to test", "help: name a server with --url"),
+        ],
+    );
+    let secure = sim.url.replace("http://", "https://");
+    let cases = [(
+        "bench --url {url} --output-dir never",
+        12,
+        "does not speak TLS on this port",
+        "help: check http against https",
+    )];
+    check(&desk, &secure, &cases);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_trusted_by_its_authority_or_not_at_all() {
+    let desk = Desk::new();
+    let server = chat(hello()).tls().lenient().start().await;
+    desk.write("ca.pem", server.certificate_pem().expect("it speaks TLS"));
+    desk.write("other.pem", "no certificate");
+    let cases = [
+        ("bench --url {url} --output-dir never", 12, "TLS with", "help: check http against https"),
+        ("bench --url {url} --ca-file gone.pem --output-dir never", 3, "gone.pem", ""),
+        ("bench --url {url} --ca-file other.pem --output-dir never", 2, "certificate", ""),
+    ];
+    check(&desk, &server.url(), &cases);
+    for flag in ["--ca-file ca.pem", "--insecure"] {
+        let run = desk.prony(&format!("bench --url {} --num-prompts 2 {flag}", server.url()));
+        assert_eq!(run.code, Some(0), "{flag}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_and_an_unknown_model_are_told_apart() {
+    let desk = Desk::new();
+    let refusal = r#"{"error":{"message":"Incorrect API key","type":"invalid_request_error"}}"#;
+    let server = chat(hello()).on("GET", "/none", hello()).start().await;
+    drop(server);
+    let refusing = FakeServer::builder().otherwise(Reply::json(401, &[], refusal)).start().await;
+    let cases = [(
+        "bench --url {url} --model m --output-dir never",
+        14,
+        "Incorrect API key",
+        "help: give the right key through OPENAI_API_KEY",
+    )];
+    check(&desk, &refusing.url(), &cases);
+
+    // A server that lists no models can only be asked.
+    let unknown = r#"{"error":{"message":"The model `m` does not exist","type":"not_found"}}"#;
+    let server = FakeServer::builder()
+        .on("GET", "/v1/models", Reply::json(404, &[], "{}"))
+        .otherwise(Reply::json(404, &[], unknown))
+        .start()
+        .await;
+    let run = desk.prony(&format!("bench --url {} --model m --num-prompts 2", server.url()));
+    assert_eq!(run.code, Some(15), "{}", run.stderr);
+    assert!(run.stderr.contains("2 of 2 requests failed"), "{}", run.stderr);
+    assert!(run.stderr.contains("help: check --model"), "{}", run.stderr);
+    assert!(run.stdout.contains("The model `m` does not exist"), "{}", run.stdout);
+    check(
+        &desk,
+        &server.url(),
+        &[("bench --url {url}", 2, "does not list its models", "help: name one with --model")],
+    );
+}
+
+#[test]
+fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
+    let (desk, sim) = desk();
+    desk.write("prompts.jsonl", "{\"prompt\":\"one\"}\n");
+    check(
+        &desk,
+        &sim.url,
+        &[
+            (
+                "bench --url {url} --request-rate 5/s",
+                2,
+                "a request rate needs an end",
+                "help: add --num-prompts 500 or --duration 60s",
+            ),
+            ("bench --url {url} --request-rate 5", 2, "`5` has no unit; write 5/s", HELP),
+            ("bench --url {url} --duration 5", 2, "`5` has no unit; write 5s", HELP),
+            (
+                "bench --url {url} --request-rate inf --num-prompts 5",
+                2,
+                "an infinite rate with no limit",
+                "help: give a rate such as 20/s, or --concurrency",
+            ),
+            ("bench --url {url} --burstiness 2", 2, "there is none", "--request-rate 20/s"),
+            (
+                "bench --url {url} --request-rate 5/s --num-prompts 3 --think-time 1s",
+                2,
+                "--think-time is about users",
+                "help: use --concurrency without --request-rate",
+            ),
+            (
+                "bench --url {url} --request-rate 5/s --num-prompts 3 --arrivals poisson \
+                 --burstiness 2",
+                2,
+                "shapes gamma arrivals only",
+                "help: use --arrivals gamma",
+            ),
+            ("bench --url {url} --concurrency 0", 2, "no users", "help: give a concurrency"),
+            ("bench --url {url} --num-prompts 0", 2, "no request", "help: give at least 1"),
+            ("bench --url {url} --output-len 3", 2, "--output-len goes with", "--max-tokens"),
+            ("bench --url {url} --input-len 3", 2, "tokenizer", "help: name one with --tokenizer"),
+            ("bench --url {url} --scenario foo", 2, "`foo`", "known are short_queries"),
+            ("bench --url {url} --temperature 9", 2, "between 0 and 2", "--temperature"),
+            ("bench --url {url} --engine m.gguf", 2, "cannot be used with", HELP),
+            ("bench --engine m.gguf --http2", 2, "--http2 is about a server", "--engine"),
+            (
+                "bench --url {url} --dataset prompts.jsonl --scenario short_queries",
+                2,
+                "cannot be used with",
+                HELP,
+            ),
+            ("bench --url {url} --overwrite", 2, "--output-dir", HELP),
+            ("bench --ur {url}", 2, "unexpected argument '--ur'", "'--url'"),
+            ("bench --url {url} --extra-body [1]", 2, "not a JSON object", "help: write it like"),
+            ("bench --url {url} --header nocolon", 2, "there is no colon", HELP),
+            ("sim --port 0 --fault-status x", 2, "STATUS:SHARE", "such as 429:5%"),
+            ("sim --port 0 --ttft soon", 2, "`soon`", "such as 30s"),
+        ],
+    );
+    let taken = sim.url.rsplit(':').next().expect("it has a port");
+    let line = format!("sim --port {taken}");
+    let run = desk.prony(&line);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("in use") && run.stderr.contains("help: name a free port"));
+}
+
+#[test]
+fn files_that_cannot_be_read_or_written_are_named() {
+    let (desk, sim) = desk();
+    desk.write("empty", "");
+    desk.write("plain", "a file");
+    desk.write("bad.jsonl", "{\"prompt\":\"one\"}\n\n{\"prompt\":\"hidden words\", }\n");
+    desk.write("odd.jsonl", "{\"prompt\":\"one\"}\n{\"promt\":\"hidden words\"}\n");
+    check(
+        &desk,
+        &sim.url,
+        &[
+            (
+                "bench --url {url} --dataset bad.jsonl --output-dir never",
+                3,
+                "bad.jsonl:3: not JSON at column 27",
+                "expected an object with `prompt`",
+            ),
+            (
+                "bench --url {url} --dataset odd.jsonl --output-dir never",
+                3,
+                "odd.jsonl:2: ",
+                "expected an object with `prompt`",
+            ),
+            ("bench --url {url} --dataset gone.jsonl", 3, "cannot read gone.jsonl", ""),
+            ("bench --url {url} --dataset empty", 3, "empty", ""),
+            ("bench --url {url} --api-key-file gone", 3, "cannot read gone", ""),
+            ("bench --url {url} --api-key-file empty", 3, "no key on its first line", ""),
+            (
+                "bench --url {url} --output-dir plain",
+                3,
+                "cannot create plain",
+                "help: name a folder that you may write to",
+            ),
+            (
+                "bench --url {url} --output-dir plain/below",
+                3,
+                "cannot create plain/below",
+                "help: name a folder that you may write to",
+            ),
+            ("sim --port 0 --log plain/log", 3, "cannot write plain/log", ""),
+        ],
+    );
+    for dataset in ["bad.jsonl", "odd.jsonl"] {
+        let run = desk.prony(&format!("bench --url {} --dataset {dataset}", sim.url));
+        assert!(!run.stderr.contains("hidden"), "a prompt was repeated: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_names_the_setting() {
+    let (desk, sim) = desk();
+    for (name, text) in [
+        ("unknown.toml", "concurency = 3"),
+        ("broken.toml", "concurrency = [3"),
+        ("flag.toml", "http2 = \"yes\""),
+        ("unit.toml", "duration = 30"),
+        ("table.toml", "[load]\nconcurrency = 3"),
+        ("self.toml", "config = \"self.toml\""),
+    ] {
+        desk.write(name, text);
+    }
+    check(
+        &desk,
+        &sim.url,
+        &[
+            (
+                "bench --url {url} --config unknown.toml",
+                2,
+                "unknown.toml: `concurency` is no setting",
+                "help: the nearest setting is `concurrency`",
+            ),
+            ("bench --url {url} --config broken.toml", 2, "line 1, column 17", "help: write"),
+            ("bench --url {url} --config flag.toml", 2, "`http2` is neither", "help: write `true`"),
+            (
+                "bench --url {url} --config unit.toml",
+                2,
+                "with the settings of unit.toml: invalid value '30'",
+                "write 30s",
+            ),
+            ("bench --url {url} --config table.toml", 2, "`load` is no setting", "help: "),
+            ("bench --url {url} --config self.toml", 2, "`config` is no setting", "help: "),
+            (
+                "bench --url {url} --config gone.toml",
+                3,
+                "cannot read gone.toml",
+                "help: check the path given to --config",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_model_file_that_is_missing_or_broken_is_named() {
+    let Some(library) = testkit::llama_library() else { return };
+    let desk = Desk::new();
+    desk.write("noise.gguf", [7; 4096]);
+    // A head that is right, and nothing behind it.
+    desk.write("short.gguf", b"GGUF\x03\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0");
+    let library = library.display().to_string();
+    for (model, problem) in [
+        ("gone.gguf", "cannot read model gone.gguf"),
+        ("noise.gguf", "noise.gguf is not a GGUF file"),
+        ("short.gguf", "short.gguf"),
+    ] {
+        for command in [
+            format!("bench --engine {model} --output-dir never"),
+            format!("engine --port 0 --model {model}"),
+        ] {
+            let arguments = [&words(&command)[..], &["--llama-dir", &library]].concat();
+            let run = desk.prony_in(&[], &arguments);
+            assert_eq!((run.code, &*run.stdout), (Some(4), ""), "{command}: {}", run.stderr);
+            assert!(run.stderr.contains("error: "), "{}", run.stderr);
+            assert!(run.stderr.contains(problem), "{command}: {}", run.stderr);
+            assert!(!desk.path("never").exists());
+        }
+    }
+}
+
+#[test]
+fn a_folder_without_the_engines_library_is_named() {
+    let desk = Desk::new();
+    desk.write("m.gguf", "GGUF");
+    for variables in [&[][..], &[("PRONY_LLAMA_DIR", "nowhere")][..]] {
+        let flag = if variables.is_empty() { "--llama-dir nowhere" } else { "" };
+        let line = format!("bench --engine m.gguf {flag}");
+        let run = desk.prony_in(variables, &words(&line));
+        assert_eq!(run.code, Some(4), "{}", run.stderr);
+        assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
+        assert!(run.stderr.contains("scripts/llama-library.sh"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_model_that_the_hub_does_not_have_is_told_of() {
+    let desk = Desk::new();
+    desk.write("m.gguf", "GGUF");
+    let hub = FakeHub::start("owner/repo/m.gguf", &desk.path("m.gguf"));
+    desk.write("token", "hf_4714_of_the_hub");
+    let (address, home) = (hub.url(), desk.path("").display().to_string());
+    let nowhere = format!("http://{}", unused_address());
+    for (endpoint, model, code, problem, remedy) in [
+        (&address, "hf:owner/repo/other.gguf", 4, "status: 404", "help: check the name"),
+        (&nowhere, "hf:owner/repo/m.gguf", 4, "refused", "HF_ENDPOINT names another hub"),
+        (&address, "hf:owner/repo", 2, "does not name a file", "help: write hf:OWNER/REPO/FILE"),
+    ] {
+        let variables = [("HF_ENDPOINT", &**endpoint), ("HF_HOME", &home)];
+        let line = format!("bench --engine {model} --output-dir never");
+        let run = desk.prony_in(&variables, &words(&line));
+        assert_eq!((run.code, &*run.stdout), (Some(code), ""), "{}", run.stderr);
+        assert!(run.stderr.contains(problem), "{}", run.stderr);
+        assert!(run.stderr.contains(remedy), "{}", run.stderr);
+        assert!(!run.stderr.contains("hf_4714"), "the token came out: {}", run.stderr);
+        assert!(!desk.path("never").exists());
+    }
+    assert_eq!(hub.asked(), ["GET /owner/repo/resolve/main/other.gguf bytes=0-0"]);
+}

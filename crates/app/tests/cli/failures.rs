@@ -1,0 +1,96 @@
+//! Requests that fail: each kind has its exit code, and limits decide what a run makes of them.
+
+use crate::desk::{Desk, integer, items, printed, text};
+
+#[test]
+fn each_kind_of_failure_has_its_exit_code() {
+    let desk = Desk::new();
+    for (fault, code, kind, remedy) in [
+        ("--fault-status 401:100%", 14, "unauthorized", "give the right key"),
+        ("--fault-status 400:100%", 15, "rejected", "check --model"),
+        ("--fault-status 429:100%", 16, "rate_limited", "lower the load"),
+        ("--fault-status 503:100%", 17, "overloaded", "the server is full"),
+        ("--fault-status 529:100%", 17, "overloaded", "the server is full"),
+        ("--fault-status 500:100%", 18, "server_error", "the server's own log"),
+        ("--fault-in-stream 100%", 19, "in_stream", "broke off its answers"),
+        ("--fault-truncate 100%", 20, "truncated", "closed its answers early"),
+        ("--fault-disconnect 100%", 20, "truncated", "closed its answers early"),
+        ("--fault-reset 100%", 20, "truncated", "closed its answers early"),
+        ("--fault-malformed 100%", 21, "malformed", "check --endpoint-type"),
+        ("--fault-stall 100% --stall-time 60s", 13, "timeout", "--timeout"),
+    ] {
+        let sim = desk.sim(fault);
+        let run = desk.prony(&format!(
+            "bench --url {} --num-prompts 3 --concurrency 3 --timeout 300ms --output json",
+            sim.url
+        ));
+        assert_eq!(run.code, Some(code), "{fault}: {}", run.stderr);
+        let told = format!("error: 3 of 3 requests failed, most often: {kind}\n  help: ");
+        assert!(run.stderr.contains(&told), "{fault}: {}", run.stderr);
+        assert!(run.stderr.contains(remedy), "{fault}: {}", run.stderr);
+        let summary = printed(&run);
+        let run = &summary["runs"][0];
+        assert_eq!((integer(&run["completed"]), integer(&run["failed"])), (0, 3), "{fault}");
+        assert_eq!(integer(&run["errors"][kind]), 3, "{fault}: {}", run["errors"]);
+    }
+}
+
+#[test]
+fn a_limit_of_errors_ends_a_run_and_a_share_forgives_them() {
+    let desk = Desk::new();
+    let failing = desk.sim("--fault-status 500:100%");
+    let run = desk.prony(&format!(
+        "bench --url {} --num-prompts 1000 --max-errors 3 --output json",
+        failing.url
+    ));
+    assert_eq!(run.code, Some(18), "{}", run.stderr);
+    assert!(run.stderr.contains("the limit of failed requests was reached"), "{}", run.stderr);
+    assert_eq!(integer(&printed(&run)["runs"][0]["failed"]), 3);
+
+    let flaky = desk.sim("--fault-status 500:30%");
+    let with = |flags: &str| {
+        desk.prony(&format!("bench --url {} --num-prompts 40 --output json {flags}", flaky.url))
+    };
+    let forgiven = with("--max-error-rate 90%");
+    assert_eq!(forgiven.code, Some(0), "{}", forgiven.stderr);
+    let summary = printed(&forgiven);
+    let run = &summary["runs"][0];
+    assert!(integer(&run["failed"]) > 0 && integer(&run["completed"]) > 0, "{run}");
+    let doubts = items(&run["verdict"]["doubts"]);
+    assert!(doubts.iter().any(|doubt| text(&doubt["name"]).contains("error")), "{doubts:?}");
+    for flags in ["", "--max-error-rate 1%"] {
+        assert_eq!(with(flags).code, Some(18), "{flags}");
+    }
+}
+
+#[test]
+fn nothing_is_tried_again_unless_asked_and_every_try_is_recorded() {
+    let desk = Desk::new();
+    let sim = desk.sim("--fault-status 503:40%");
+    let run = desk.prony(&format!(
+        "bench --url {} --concurrency 20 --num-prompts 20 --retries 20 --output json --output-dir out",
+        sim.url
+    ));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let attempts: u64 =
+        desk.whole_lines("out/requests.jsonl").iter().map(|line| integer(&line["attempts"])).sum();
+    let retries = integer(&printed(&run)["runs"][0]["retries"]);
+    assert!(retries > 0);
+    assert_eq!(attempts, 20 + retries);
+}
+
+#[test]
+fn one_failed_run_among_several_decides_the_exit_code() {
+    let desk = Desk::new();
+    // The queue is full for most of the second load alone.
+    let sim = desk.sim("--slots 1 --queue 1 --decode-rate 200");
+    let run = desk.prony(&format!(
+        "bench --url {} --concurrency 1,16 --num-prompts 20 --max-tokens 4 --output json",
+        sim.url
+    ));
+    assert_eq!(run.code, Some(17), "{}", run.stderr);
+    let summary = printed(&run);
+    let failed: Vec<u64> =
+        items(&summary["runs"]).iter().map(|run| integer(&run["failed"])).collect();
+    assert!(failed[0] == 0 && failed[1] > 0, "{failed:?}");
+}

@@ -1,0 +1,17 @@
+//! The program as its users meet it: run as a process, in a clean environment, against servers on
+//! this machine.
+
+mod desk;
+mod fake;
+
+mod help;
+mod results;
+mod workloads;
+mod settings;
+mod bad_input;
+mod failures;
+mod secrets;
+mod protocols;
+mod limits;
+mod signals;
+mod accuracy;

@@ -1,0 +1,263 @@
+//! What a bench prints and the files it leaves.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use serde_json::Value;
+
+use crate::desk::{Desk, integer, items, printed, text};
+
+/// Figures that differ from run to run, each by the words that stand before it. Counts stay.
+const FIGURES: &[(&str, &str)] = &[
+    (r"(window \(s\)|throughput \([a-z/]+\)|user \(tok/s\)): +[\d.,]+", "$1: [figure]"),
+    (r"(Total input tokens): +[\d,]+", "$1: [count]"),
+    (r"\n(TTFT|TPOT|ITL|E2EL) +(\d+)( +~?\d[\d.,]*)+", "\n$1 n=$2 [figures]"),
+    (r"(lag p50, p99 \(ms\)): +[\d.]+, [\d.]+ +n", "$1: [figures] n"),
+    (r"(Steady [a-z]+): .*", "$1: [state]"),
+    (r"(Own CPU .*): +[\d.]+, [\d.]+", "$1: [figures]"),
+    (r"DOUBTFUL: .*", "DOUBTFUL: [doubts]"),
+    (r"(concurrency=\d+) +(\d+) +(\d+)( +\d[\d.,]*)+", "$1 ok=$2 err=$3 [figures]"),
+    (r"\n +─── TTFT.*", "\n[headings]"),
+    (r"\nwarning: (.*\n)+  help: .*\n", "\n[warnings]\n"),
+    (r" {2,}", "  "),
+];
+
+#[test]
+fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 2ms --itl 1ms --models small");
+    let run = desk.prony(&format!(
+        "bench --url {} --scenario short_queries,code_generation --concurrency 1,4 \
+         --num-prompts 8 --max-tokens 4",
+        sim.url
+    ));
+    let told = run.redacted_with(FIGURES);
+    // Each block has the same form: the first and the table stand for all.
+    let blocks = told.matches("Serving Benchmark Result").count();
+    assert_eq!(blocks, 4, "{told}");
+    let (first, rest) = told.split_once("\n\n").expect("blocks have a line between them");
+    insta::assert_snapshot!(first, @"
+    $ prony bench --url http://127.0.0.1:[port] --scenario short_queries,code_generation --concurrency 1,4 --num-prompts 8 --max-tokens 4
+    ========================== Serving Benchmark Result ==========================
+    small · short_queries · concurrency=1
+    http://127.0.0.1:[port]/v1/chat/completions
+    Successful requests:  8
+    Failed requests:  0
+    Measured window (s): [figure]
+    Total input tokens: [count]  counted by the server
+    Total generated tokens:  32  counted by the server
+    Request throughput (req/s): [figure]
+    Output token throughput (tok/s): [figure]
+    Total token throughput (tok/s): [figure]
+    Speed per user (tok/s): [figure]  median
+    -------------------------------- Latency (ms) --------------------------------
+      n  mean  sd  median  p90  p95  p99  p99.9
+    TTFT n=8 [figures]
+    TPOT n=8 [figures]
+    ITL n=24 [figures]
+    E2EL n=8 [figures]
+    from a request's start; ITL is per chunk of 1.00 tokens; ~ too few values to rely on
+    ---------------------------- Can it be believed? -----------------------------
+    Schedule lag p50, p99 (ms): [figures] n 8
+    Read lag p50, p99 (ms): [figures] n 32
+    Steady throughput: [state]
+    Steady latency: [state]
+    Own CPU (cores), memory (MiB): [figures]  at its peak
+    DOUBTFUL: [doubts]
+    ==============================================================================
+    ");
+    let (_, table) = rest.rsplit_once("==\n\n").expect("the table comes last");
+    insta::assert_snapshot!(table, @"
+    [headings]
+    model  scenario  load  ok  err  req/s  out tok/s  p50  p95  p99  p50  p99  p50  p95  p99
+    small  short_queries  concurrency=1 ok=8 err=0 [figures]
+    small  short_queries  concurrency=4 ok=8 err=0 [figures]
+    small  code_generation  concurrency=1 ok=8 err=0 [figures]
+    small  code_generation  concurrency=4 ok=8 err=0 [figures]
+
+    [warnings]
+    ! model: small, the first the server lists
+    ! endpoint: /v1/chat/completions (--endpoint-type chooses another)
+    exit code 0
+    ");
+}
+
+/// vLLM's names, each of which a script may look for.
+const KEYS: [&str; 31] = [
+    "completed",
+    "failed",
+    "duration",
+    "total_input_tokens",
+    "total_output_tokens",
+    "request_throughput",
+    "request_goodput",
+    "output_throughput",
+    "total_token_throughput",
+    "mean_ttft_ms",
+    "median_ttft_ms",
+    "std_ttft_ms",
+    "p90_ttft_ms",
+    "p95_ttft_ms",
+    "p99_ttft_ms",
+    "mean_tpot_ms",
+    "median_tpot_ms",
+    "std_tpot_ms",
+    "p95_tpot_ms",
+    "p99_tpot_ms",
+    "mean_itl_ms",
+    "median_itl_ms",
+    "std_itl_ms",
+    "p95_itl_ms",
+    "p99_itl_ms",
+    "mean_e2el_ms",
+    "median_e2el_ms",
+    "std_e2el_ms",
+    "p95_e2el_ms",
+    "p99_e2el_ms",
+    "median_schedule_lag_ms",
+];
+
+#[test]
+fn json_has_an_entry_for_every_model_scenario_and_load() {
+    let desk = Desk::new();
+    let sim = desk.sim("--models a,b");
+    let run = desk.prony(&format!(
+        "bench --url {} --model a,b --scenario short_queries,long_documents --concurrency 1,2 \
+         --num-prompts 6 --max-tokens 3 --goodput ttft:60000 --output json",
+        sim.url
+    ));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let summary = printed(&run);
+    assert_eq!(summary["interrupted"], Value::Bool(false));
+    let runs = items(&summary["runs"]);
+    let names: BTreeSet<String> = runs
+        .iter()
+        .map(|run| ["model", "scenario", "load"].map(|key| text(&run[key])).join(" "))
+        .collect();
+    let mut wanted = BTreeSet::new();
+    for model in ["a", "b"] {
+        for scenario in ["short_queries", "long_documents"] {
+            for users in [1, 2] {
+                wanted.insert(format!("{model} {scenario} concurrency={users}"));
+            }
+        }
+    }
+    assert_eq!(names, wanted);
+    for run in runs {
+        for key in KEYS {
+            assert!(run[key].is_number(), "{key} is {}", run[key]);
+        }
+        assert_eq!((integer(&run["completed"]), integer(&run["failed"])), (6, 0));
+        assert_eq!(integer(&run["total_output_tokens"]), 18);
+    }
+}
+
+/// What a line of the records has at least.
+const COLUMNS: [&str; 10] = [
+    "request_id",
+    "user_id",
+    "model",
+    "scenario",
+    "ttft_ms",
+    "started_unix_ns",
+    "first_token_unix_ns",
+    "last_token_unix_ns",
+    "output_tokens",
+    "error",
+];
+
+#[test]
+fn files_hold_a_record_a_request_and_agree_with_the_summary() {
+    let desk = Desk::new();
+    let sim = desk.sim("--fault-status 500:30% --seed 3");
+    let run = desk.prony(&format!(
+        "bench --url {} --concurrency 1,3 --num-prompts 20 --warmup 2 --max-tokens 4 \
+         --max-error-rate 90% --output-dir results --format csv,parquet",
+        sim.url
+    ));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for file in ["summary.json", "requests.jsonl", "requests.csv", "requests.parquet"] {
+        assert!(run.stderr.contains(&format!("wrote results/{file}")), "{}", run.stderr);
+    }
+    let summary: Value = serde_json::from_str(&desk.read("results/summary.json")).expect("JSON");
+    let lines = desk.whole_lines("results/requests.jsonl");
+    for line in &lines {
+        for column in COLUMNS {
+            assert!(line.get(column).is_some(), "{column} is missing in {line}");
+        }
+    }
+    let ids: BTreeSet<&str> = lines.iter().map(|line| text(&line["request_id"])).collect();
+    assert_eq!(ids.len(), lines.len(), "no two requests share a name");
+    for (index, run) in items(&summary["runs"]).iter().enumerate() {
+        let measured = |line: &&Value| {
+            line["run_index"] == index && line["warmup"] == false && line["load"] == run["load"]
+        };
+        let of_run: Vec<&Value> = lines.iter().filter(measured).collect();
+        let failed = of_run.iter().filter(|line| !line["error"].is_null()).count();
+        assert!(failed > 0, "the server was told to fail some");
+        assert_eq!(of_run.len(), 20);
+        assert_eq!(integer(&run["failed"]), failed as u64);
+        assert_eq!(integer(&run["completed"]), (20 - failed) as u64);
+        let tokens: u64 = of_run
+            .iter()
+            .filter(|line| line["error"].is_null())
+            .map(|line| integer(&line["output_tokens"]))
+            .sum();
+        assert_eq!(integer(&run["total_output_tokens"]), tokens);
+    }
+    assert_eq!(lines.len(), 2 * 22);
+    assert_eq!(desk.read("results/requests.csv").lines().count(), 1 + lines.len());
+    assert_eq!(parquet_rows(&desk.path("results/requests.parquet")), lines.len() as i64);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program wrote the file")]
+fn parquet_rows(path: &Path) -> i64 {
+    let file = std::fs::File::open(path).expect("the program wrote it");
+    let reader = SerializedFileReader::new(file).expect("it is Parquet");
+    reader.metadata().file_metadata().num_rows()
+}
+
+#[test]
+fn results_are_not_written_over_unless_that_is_asked_for() {
+    let desk = Desk::new();
+    let sim = desk.sim("");
+    let line =
+        |more: &str| format!("bench --url {} --max-tokens 2 --output-dir out {more}", sim.url);
+    assert_eq!(desk.prony(&line("--num-prompts 3 --format csv")).code, Some(0));
+    let before = desk.read("out/requests.jsonl");
+
+    let refused = desk.prony(&line("--num-prompts 5"));
+    assert_eq!((refused.code, &*refused.stdout), (Some(3), ""));
+    assert!(refused.stderr.contains("holds results already"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("help: name another directory"), "{}", refused.stderr);
+    assert_eq!(desk.read("out/requests.jsonl"), before);
+
+    assert_eq!(desk.prony(&line("--num-prompts 5 --overwrite")).code, Some(0));
+    assert_eq!(desk.whole_lines("out/requests.jsonl").len(), 5);
+    assert!(!desk.path("out/requests.csv").exists(), "an earlier bench's file must not stay");
+}
+
+#[test]
+fn an_open_loop_sends_on_its_schedule_and_a_seed_repeats_it() {
+    let desk = Desk::new();
+    let sim = desk.sim("");
+    let planned = |name: &str, seed: u64| -> Vec<u64> {
+        let run = desk.prony(&format!(
+            "bench --url {} --request-rate 400/s --num-prompts 40 --max-tokens 2 --seed {seed} \
+             --output-dir {name}",
+            sim.url
+        ));
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let mut times: Vec<u64> = desk
+            .whole_lines(&format!("{name}/requests.jsonl"))
+            .iter()
+            .map(|line| integer(&line["planned_unix_ns"]))
+            .collect();
+        times.sort_unstable();
+        times.iter().map(|time| time - times[0]).collect()
+    };
+    let first = planned("first", 7);
+    assert_eq!(first, planned("second", 7));
+    assert_ne!(first, planned("third", 8));
+}
