@@ -174,6 +174,11 @@ impl RunAccumulator {
         }
     }
 
+    /// Notes warm-up requests that ended before there was a window to count in.
+    pub const fn note_warmup(&mut self, requests: u64) {
+        self.warmup += requests;
+    }
+
     /// Notes that the wall clock was seen to step by `nanos` against the monotonic one. The largest
     /// of several steps is reported.
     pub fn note_clock_step(&mut self, nanos: i64) {

@@ -4,6 +4,7 @@ mod check;
 mod progress;
 mod recording;
 mod results;
+mod scope;
 pub(crate) mod settings;
 mod subject;
 mod workload;
@@ -113,14 +114,14 @@ impl Session {
     }
 
     async fn run(mut self) -> Outcome {
-        let mut interrupts = Interrupts::watch()?;
+        let workload = &self.settings.workload;
+        let tokenizer = workload.tokenizer.as_deref().map(workload::tokenizer).transpose()?;
+        let sources = Source::open(workload)?;
         let embedded = &self.settings.target.embedded;
         let ready = subject::open(&self.bench, embedded, Arc::clone(&self.clock)).await?;
-        let tokenizer = match &self.settings.workload.tokenizer {
-            Some(name) => Some(workload::tokenizer(name)?),
-            None => ready.tokenizer.clone(),
-        };
-        let sources = Source::open(&self.settings.workload, tokenizer.as_ref())?;
+        let tokenizer = tokenizer.or_else(|| ready.tokenizer.clone());
+        // Until here Ctrl-C simply ends the program: there is nothing to drain.
+        let mut interrupts = Interrupts::watch()?;
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
         self.files = results::open_files(&self.settings.output, self.anchor)?;
         let mut results = results::Results::new(&self.settings, &ready, self.anchor);
@@ -129,7 +130,8 @@ impl Session {
         for (index, (model, place, load)) in (0..).zip(self.combinations(&ready, sources.len())) {
             let asked = history.entry((model.clone(), place)).or_default();
             let requests = self.plan(index, &model, &load).requests_max();
-            let workload = sources[place].workload(self.bench.seed, requests, *asked)?;
+            let workload =
+                sources[place].workload(self.bench.seed, requests, *asked, tokenizer.as_deref())?;
             let case = Case { index, model, load, workload: Arc::new(workload), asked: *asked };
             let tokenizer = tokenizer.clone();
             let (exit, taken) =
@@ -285,9 +287,9 @@ impl Session {
 
     /// How far the wall clock went astray from the monotonic one since `before`, in nanoseconds.
     fn clock_step(&self, before: WallAnchor) -> i64 {
-        let now = self.clock.now();
-        let wall = self.clock.unix_nanos();
-        wall.wrapping_sub(before.unix_nanos(now)).cast_signed()
+        let after = WallAnchor::take(&*self.clock);
+        let moment = after.moment();
+        after.unix_nanos(moment).wrapping_sub(before.unix_nanos(moment)).cast_signed()
     }
 
     /// The exit code a run deserves: success only if its requests succeeded.

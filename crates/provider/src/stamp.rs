@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use domain::{Arrival, Clock, Timestamp};
+use domain::{Arrival, Clock, Timestamp, WallAnchor};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -92,9 +92,10 @@ impl StampedStream {
     /// Puts a wall-clock stamp onto the monotonic clock, through its age: both clocks are read now,
     /// so that neither drift nor a step of the wall clock since the run began matters.
     fn place(&self, stamp: Option<u64>) -> Arrival {
-        let read = self.clock.now();
-        let Some(stamp) = stamp else { return Arrival::at(read) };
-        let age = Duration::from_nanos(self.clock.unix_nanos().saturating_sub(stamp));
+        let Some(stamp) = stamp else { return Arrival::at(self.clock.now()) };
+        let both = WallAnchor::take(&*self.clock);
+        let read = both.moment();
+        let age = Duration::from_nanos(both.unix_nanos(read).saturating_sub(stamp));
         if age > LAG_MAX { Arrival::at(read) } else { Arrival { arrived: read.before(age), read } }
     }
 }

@@ -10,6 +10,7 @@ use domain::{Sampling, Secret, Seed, WireFormat};
 use load::{Arrivals, Closed, Load, Open, Stop};
 use provider::{BaseUrl, HttpVersion, Retries, Target, Timeouts, Tls};
 
+use super::scope;
 use super::settings::{
     ArrivalKind, BenchSettings, ConventionKind, EndpointType, LoadSettings, TargetSettings,
     WorkloadSettings,
@@ -57,6 +58,7 @@ pub(crate) enum Subject {
 impl Bench {
     /// Checks `settings`.
     pub(crate) fn check(settings: &BenchSettings) -> Result<Self, UserError> {
+        scope::check(settings)?;
         let subject = subject(&settings.target, &settings.workload)?;
         let loads = loads(&settings.load)?;
         let stop = stop(&settings.load)?;
@@ -109,21 +111,6 @@ impl Bench {
 
 fn subject(target: &TargetSettings, workload: &WorkloadSettings) -> Result<Subject, UserError> {
     if let Some(model) = &target.engine {
-        for (given, flag) in [
-            (target.endpoint_type.is_some(), "--endpoint-type"),
-            (target.api_key_file.is_some(), "--api-key-file"),
-            (!target.header.is_empty(), "--header"),
-            (target.extra_body.is_some(), "--extra-body"),
-            (target.http2, "--http2"),
-            (target.streams_max.is_some(), "--streams-max"),
-            (target.retries.is_some(), "--retries"),
-        ] {
-            if given {
-                return Err(UserError::usage(format!(
-                    "{flag} is about a server; --engine runs in this process"
-                )));
-            }
-        }
         return Ok(Subject::Embedded { model: model.clone() });
     }
     let Some(url) = &target.url else {
@@ -254,6 +241,9 @@ fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
             .hint("use --arrivals gamma, or leave one of the two out"));
     }
     let concurrency = settings.concurrency.as_ref().map(|list| &list.0);
+    if concurrency.is_some_and(|list| list.contains(&0)) {
+        return Err(UserError::usage("--concurrency 0 sends nothing").hint("give 1 or more"));
+    }
     let Some(rates) = &settings.request_rate else {
         if settings.arrivals.is_some() || settings.burstiness.is_some() {
             return Err(UserError::usage("arrivals are drawn for a request rate; there is none")
@@ -356,6 +346,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UserError> {
     #[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
     std::fs::read(path).map_err(|error| {
         UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
+            .hint("give the path of a file this user may read")
     })
 }
 

@@ -83,13 +83,15 @@ fn yield_to_load() {
 struct Writer {
     desk: Desk,
     figures: Option<RunAccumulator>,
+    /// Warm-up requests that ended before the window began.
+    warmup: u64,
     failures: Vec<(FailureKind, u64)>,
     error: Option<StoreError>,
 }
 
 impl Writer {
     fn new(desk: Desk) -> Self {
-        Self { desk, figures: None, failures: Vec::new(), error: None }
+        Self { desk, figures: None, warmup: 0, failures: Vec::new(), error: None }
     }
 
     fn run(mut self, done: &AtomicBool) -> Recorded {
@@ -129,8 +131,9 @@ impl Writer {
             let start = self.desk.live.window_start().unwrap_or(exchange.timeline.planned);
             self.figures = Some(self.accumulator(start));
         }
-        if let Some(figures) = &mut self.figures {
-            figures.record(exchange);
+        match &mut self.figures {
+            Some(figures) => figures.record(exchange),
+            None => self.warmup += 1,
         }
         let written = match &mut self.desk.files {
             Some(files) => files.write(exchange, &self.desk.label),
@@ -141,7 +144,10 @@ impl Writer {
 
     fn accumulator(&self, window_start: Timestamp) -> RunAccumulator {
         let window_end = self.desk.duration.map(|duration| window_start + duration);
-        RunAccumulator::new(RunSpec { window_start, window_end, ..self.desk.spec })
+        let spec = RunSpec { window_start, window_end, ..self.desk.spec };
+        let mut figures = RunAccumulator::new(spec);
+        figures.note_warmup(self.warmup);
+        figures
     }
 
     /// A file that can no longer be written ends the run: measuring on would promise a record that

@@ -30,15 +30,12 @@ pub(crate) enum Source {
     /// The prompts of a file.
     Dataset(Dataset),
     /// Prompts of exact lengths.
-    Synthetic(Synthetic, Arc<dyn Tokenizer>),
+    Synthetic(Synthetic),
 }
 
 impl Source {
     /// The sources that `settings` name, in their order.
-    pub(crate) fn open(
-        settings: &WorkloadSettings,
-        tokenizer: Option<&Arc<dyn Tokenizer>>,
-    ) -> Result<Vec<Self>, UserError> {
+    pub(crate) fn open(settings: &WorkloadSettings) -> Result<Vec<Self>, UserError> {
         if let Some(path) = &settings.dataset {
             refuse_output_len(settings)?;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
@@ -47,18 +44,12 @@ impl Source {
             return Ok(vec![Self::Dataset(dataset)]);
         }
         if let Some(input_len) = &settings.input_len {
-            let Some(tokenizer) = tokenizer else {
-                return Err(UserError::usage(
-                    "prompts of exact lengths need the model's tokenizer",
-                )
-                .hint("name one with --tokenizer tokenizer.json, or o200k, or cl100k"));
-            };
             let synthetic = Synthetic {
                 input_len: length(input_len)?,
                 output_len: settings.output_len.as_deref().map(length).transpose()?,
                 prefix_len: settings.prefix_len.unwrap_or(0),
             };
-            return Ok(vec![Self::Synthetic(synthetic, Arc::clone(tokenizer))]);
+            return Ok(vec![Self::Synthetic(synthetic)]);
         }
         refuse_output_len(settings)?;
         let names = match &settings.scenario {
@@ -82,20 +73,27 @@ impl Source {
         seed: Seed,
         requests: Option<u64>,
         asked: Asked,
+        tokenizer: Option<&dyn Tokenizer>,
     ) -> Result<Workload, UserError> {
         match self {
             Self::Scenario(scenario) => Ok(Workload::scenario(*scenario, seed).after(asked.taken)),
             Self::Dataset(dataset) => {
                 Ok(Workload::dataset(dataset.clone(), Some(seed)).after(asked.taken))
             }
-            Self::Synthetic(synthetic, tokenizer) => {
+            Self::Synthetic(synthetic) => {
+                let tokenizer = tokenizer.ok_or_else(no_tokenizer)?;
                 // Made anew for each run, so that the lengths of all are known beforehand.
                 let prompts = requests.unwrap_or(SYNTHETIC_PROMPTS);
-                Workload::synthetic(synthetic, &**tokenizer, seed.nth(asked.runs), prompts)
+                Workload::synthetic(synthetic, tokenizer, seed.nth(asked.runs), prompts)
                     .map_err(|error| UserError::usage(error.to_string()))
             }
         }
     }
+}
+
+pub(super) fn no_tokenizer() -> UserError {
+    UserError::usage("prompts of exact lengths need the model's tokenizer")
+        .hint("name one with --tokenizer tokenizer.json, or o200k, or cl100k")
 }
 
 fn refuse_output_len(settings: &WorkloadSettings) -> Result<(), UserError> {
@@ -143,16 +141,19 @@ mod tests {
         let sources = [
             Source::Dataset(dataset),
             Source::Scenario("short_queries".parse().expect("a scenario")),
-            Source::Synthetic(synthetic, tokenizer("cl100k").expect("an encoding")),
+            Source::Synthetic(synthetic),
         ];
+        let tokenizer = tokenizer("cl100k").expect("an encoding");
+        let workload = |source: &Source, asked| {
+            source.workload(Seed(7), Some(10), asked, Some(&*tokenizer)).expect("a workload")
+        };
         for source in sources {
             let mut asked = Asked::default();
             let mut prompts = HashSet::new();
             for _ in 0..3 {
-                let workload = source.workload(Seed(7), Some(10), asked).expect("a workload");
-                let again = source.workload(Seed(7), Some(10), asked).expect("a workload");
+                let (first, again) = (workload(&source, asked), workload(&source, asked));
                 for index in 0..10 {
-                    let prompt = workload.draft(index).prompt.text();
+                    let prompt = first.draft(index).prompt.text();
                     assert_eq!(prompt, again.draft(index).prompt.text(), "of another model");
                     assert!(prompts.insert(prompt), "a prompt is asked twice");
                 }

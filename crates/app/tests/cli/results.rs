@@ -197,6 +197,8 @@ fn files_hold_a_record_a_request_and_agree_with_the_summary() {
         let failed = of_run.iter().filter(|line| !line["error"].is_null()).count();
         assert!(failed > 0, "the server was told to fail some");
         assert_eq!(of_run.len(), 20);
+        assert_eq!(integer(&run["warmup"]), 2);
+        assert!(run["process"]["memory_peak_bytes"].as_u64() > Some(1 << 20), "{run}");
         assert_eq!(integer(&run["failed"]), failed as u64);
         assert_eq!(integer(&run["completed"]), (20 - failed) as u64);
         let tokens: u64 = of_run

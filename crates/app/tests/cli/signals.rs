@@ -3,7 +3,7 @@
 use domain::{Clock as _, SystemClock};
 use serde_json::Value;
 use testkit::program::until;
-use testkit::{Ending, Reply};
+use testkit::{Ending, FakeServer, Framing, Reply};
 
 use crate::desk::{Desk, integer, printed, text};
 use crate::fake::chat;
@@ -40,6 +40,18 @@ fn ctrl_c_drains_and_reports_what_was_measured() {
     sim.stop();
     let (_, served) = desk.sim_log("sim.jsonl");
     assert_eq!(served.len(), lines.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_before_the_load_ends_the_program() {
+    let desk = Desk::new();
+    let silent = Reply::status(200).framing(Framing::Chunked).ending(Ending::Stall);
+    let server = FakeServer::builder().on("GET", "/v1/models", silent).start().await;
+    let bench = desk.start(&format!("bench --url {} --connect-timeout 300s", server.url()));
+    until("the server is asked", || !server.received().is_empty());
+    bench.interrupt();
+    let run = bench.finish();
+    assert!(matches!(run.code, None | Some(130)) && run.stdout.is_empty(), "{}", run.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
