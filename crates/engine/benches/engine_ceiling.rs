@@ -1,6 +1,10 @@
 //! What the engine costs over llama.cpp itself, and what its batching gains.
 //!
-//! `cargo bench -p engine --bench engine_ceiling [-- --threads N --rounds R]`
+//! `cargo bench -p engine --bench engine_ceiling [-- --threads N --rounds R --as-is]`
+//!
+//! The model is the one `scripts/model.sh` fetches, written anew as Q4_0: llama.cpp computes that
+//! form for many tokens at once in kernels that it has not for the file's own Q4_1. `--as-is`
+//! measures the file.
 //!
 //! 1. Served over bare: N requests sent at once through [`Engine`], against a loop of nothing but
 //!    `llama_decode` and taking the largest logit, over the same prompts, lengths, library, threads,
@@ -25,7 +29,8 @@ use domain::{
 };
 use engine::{Batching, Engine, EngineConfig};
 use llama::{
-    Batch, Context, ContextOptions, Library, Model, ModelOptions, SequenceId, Token, greedy,
+    Batch, Context, ContextOptions, FileType, Library, Model, ModelOptions, SequenceId, Token,
+    greedy, quantize,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -46,6 +51,14 @@ fn main() {
     let root = root.ancestors().nth(2).expect("crates/engine is two folders deep");
     let library = Library::open(&root.join(".prony/llama")).expect("scripts/llama-library.sh ran");
     let file: PathBuf = root.join(".prony/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    let folder = tempfile::tempdir().expect("a folder for the model can be made");
+    let file = if std::env::args().any(|argument| argument == "--as-is") {
+        file
+    } else {
+        let dest = folder.path().join("q4_0.gguf");
+        quantize(&library, &file, &dest, FileType::Q4_0, 2).expect("scripts/model.sh ran");
+        dest
+    };
     let model =
         Model::load(&library, &file, ModelOptions::default()).expect("scripts/model.sh ran");
     let runtime =

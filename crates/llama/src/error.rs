@@ -103,6 +103,32 @@ pub enum LoadError {
     },
 }
 
+/// Why a model file could not be written with other number formats.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// The library quantizes by parameters this program does not know.
+    #[error("llama.cpp {version} quantizes by other parameters than are known here; use {wanted}")]
+    Mismatch {
+        /// The library's version.
+        version: String,
+        /// The versions that are known.
+        wanted: &'static str,
+    },
+    /// llama.cpp gave up.
+    #[error(
+        "llama.cpp cannot quantize {source_path} to {dest}: {reason}. Check that the first is a \
+         GGUF model and that there is room for the second"
+    )]
+    Failed {
+        /// The file that was read.
+        source_path: PathBuf,
+        /// The file to be written.
+        dest: PathBuf,
+        /// llama.cpp's words.
+        reason: String,
+    },
+}
+
 /// Why a conversation could not be put into the model's own form.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {

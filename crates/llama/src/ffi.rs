@@ -94,6 +94,27 @@ pub(crate) struct ContextParams {
     pub(crate) other: *mut RawContext,
 }
 
+/// `struct llama_model_quantize_params`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct QuantizeParams {
+    pub(crate) threads: i32,
+    pub(crate) file_type: i32,
+    pub(crate) output_type: i32,
+    pub(crate) embedding_type: i32,
+    pub(crate) allow_requantize: u8,
+    pub(crate) quantize_output: u8,
+    pub(crate) only_copy: u8,
+    pub(crate) pure: u8,
+    pub(crate) keep_split: u8,
+    pub(crate) dry_run: u8,
+    pub(crate) importance_matrix: *const c_void,
+    pub(crate) kv_overrides: *const c_void,
+    pub(crate) tensor_overrides: *const c_void,
+    pub(crate) prune_layers: *const i32,
+    pub(crate) buffer_bytes_max: usize,
+}
+
 /// `struct llama_batch`: parallel arrays, one entry a token.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -181,6 +202,9 @@ functions! {
     llama_model_is_recurrent: fn(*const RawModel) -> u8;
     llama_model_is_hybrid: fn(*const RawModel) -> u8;
 
+    llama_model_quantize_default_params: fn() -> QuantizeParams;
+    llama_model_quantize: fn(*const c_char, *const c_char, *const QuantizeParams) -> u32;
+
     llama_vocab_n_tokens: fn(*const RawVocabulary) -> i32;
     llama_vocab_bos: fn(*const RawVocabulary) -> i32;
     llama_vocab_eos: fn(*const RawVocabulary) -> i32;
@@ -242,6 +266,15 @@ impl Functions {
         }
         Ok(version)
     }
+
+    /// The library's own parameters of quantization, to be held against [`QUANTIZE_DEFAULTS`].
+    ///
+    /// # Safety
+    /// The table must come from a library that is still loaded.
+    pub(crate) unsafe fn quantize_defaults(&self) -> QuantizeParams {
+        // SAFETY: as in `check`.
+        unsafe { roomy(self.llama_model_quantize_default_params)().value }
+    }
 }
 
 /// The same function, declared to return into more room.
@@ -276,6 +309,25 @@ const MODEL_DEFAULTS: ModelParams = ModelParams {
     no_host: 0,
     no_alloc: 0,
     load_mtp: 0,
+};
+
+/// What `llama_model_quantize_default_params` returns where the layouts agree.
+pub(crate) const QUANTIZE_DEFAULTS: QuantizeParams = QuantizeParams {
+    threads: 0,
+    file_type: 7,
+    output_type: 43,
+    embedding_type: 43,
+    allow_requantize: 0,
+    quantize_output: 1,
+    only_copy: 0,
+    pure: 0,
+    keep_split: 0,
+    dry_run: 0,
+    importance_matrix: std::ptr::null(),
+    kv_overrides: std::ptr::null(),
+    tensor_overrides: std::ptr::null(),
+    prune_layers: std::ptr::null(),
+    buffer_bytes_max: 8 << 30,
 };
 
 /// What `llama_context_default_params` returns where the layouts agree.

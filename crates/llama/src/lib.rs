@@ -15,7 +15,7 @@
 //! [`Model`] is a loaded GGUF file, with its tokenizer and chat template; [`Context`] is one KV
 //! cache over a model, into which a [`Batch`] of tokens of many sequences is decoded at once;
 //! [`Sampler`] draws the next token from the logits; [`Text`] joins tokens' bytes into UTF-8. What
-//! runs when is the caller's affair.
+//! runs when is the caller's affair. [`quantize`](fn@quantize) writes a file with other number formats.
 //!
 //! Read `library`, `ffi` and `log` (opening and checking), then `model` and `template`, then
 //! `context`, `sampler` and `text`.
@@ -26,6 +26,7 @@ mod ffi;
 mod library;
 mod log;
 mod model;
+mod quantize;
 mod sampler;
 mod template;
 mod text;
@@ -33,9 +34,10 @@ mod text;
 pub use context::{
     Batch, Context, ContextOptions, DecodeError, FlashAttention, KvType, SequenceId,
 };
-pub use error::{LibraryError, LoadError, TemplateError};
+pub use error::{LibraryError, LoadError, QuantizeError, TemplateError};
 pub use library::{Device, DeviceKind, Library};
 pub use model::{Model, ModelOptions, Token};
+pub use quantize::{FileType, quantize};
 pub use sampler::{Sampler, Sampling, greedy};
 pub use template::ChatTemplate;
 pub use text::Text;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use domain::{Message, Role, Tokenizer as _};
 use llama::{
-    Batch, Context, ContextOptions, DecodeError, FlashAttention, KvType, Library, LibraryError,
-    LoadError, Model, ModelOptions, Sampler, Sampling, SequenceId, Text, Token, greedy,
+    Batch, Context, ContextOptions, DecodeError, FileType, FlashAttention, KvType, Library,
+    LibraryError, LoadError, Model, ModelOptions, Sampler, Sampling, SequenceId, Text, Token,
+    greedy, quantize,
 };
 
 /// The model, or `None` where it is not installed.
@@ -53,6 +54,29 @@ fn the_library_says_what_it_is() {
     assert_eq!(again.folder(), library.folder());
     let other = std::env::temp_dir();
     assert!(matches!(Library::open(&other), Err(LibraryError::AnotherOpen { .. })));
+}
+
+#[test]
+fn a_model_is_written_with_other_number_formats() {
+    let Some(model) = real_model() else { return };
+    let folder = tempfile::tempdir().expect("a folder for the files");
+    let dest = folder.path().join("q8_0.gguf");
+    quantize(model.library(), model.path(), &dest, FileType::Q8_0, 1).expect("it is written");
+    let quantized = Model::load(model.library(), &dest, ModelOptions::default()).expect("it loads");
+    assert!(quantized.description().contains("Q8_0"), "{}", quantized.description());
+
+    // The same text goes on with the same token: eight bits hold what four did.
+    let next = |model: &Model| {
+        let mut context = Context::new(model, options()).expect("a context");
+        let tokens = model.tokenize("The capital of France is", false);
+        let last = decode(&mut context, 0, 0, &tokens);
+        greedy(context.logits(last))
+    };
+    assert_eq!(next(&quantized), next(&model));
+
+    let missing = folder.path().join("none.gguf");
+    let error = quantize(model.library(), &missing, &dest, FileType::Q8_0, 1).expect_err("none");
+    assert!(error.to_string().contains("none.gguf"), "{error}");
 }
 
 #[test]
