@@ -39,6 +39,8 @@ pub(crate) struct Sketch {
     pub(crate) source: CountSource,
     pub(crate) warmup: bool,
     pub(crate) streamed: bool,
+    pub(crate) limit: Option<u64>,
+    pub(crate) is_cut: bool,
 }
 
 impl Default for Sketch {
@@ -59,6 +61,8 @@ impl Default for Sketch {
             source: CountSource::Server,
             warmup: false,
             streamed: true,
+            limit: None,
+            is_cut: false,
         }
     }
 }
@@ -100,8 +104,9 @@ impl Sketch {
             },
             input_source: self.source,
             output_source: self.source,
-            max_tokens: None,
+            max_tokens: self.limit.map(Tokens),
             outcome: match &self.failure {
+                None if self.is_cut => Outcome::Success(FinishReason::Length),
                 None => Outcome::Success(FinishReason::Stop),
                 Some((kind, message)) => Outcome::Failure(Failure::new(*kind, message.as_str())),
             },
