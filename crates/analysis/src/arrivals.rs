@@ -9,12 +9,14 @@
 //!
 //! So the statistics are kept and judged by their size instead:
 //! - **delivered share**: of the requests due in the window, those that also started in it, or
-//!   within a tolerance of its end, at which the last of them may be due. The shortfall counts only
-//!   where its Wilson interval clears the budget.
+//!   within a tolerance of its end, at which the last of them may be due. Those that were never sent,
+//!   as when a run is stopped, are among them where the runner says how many were due. The shortfall
+//!   counts only where its Wilson interval clears the budget.
 //! - **overdue share**: the Kolmogorov–Smirnov distance between the plan, shifted by a tolerance,
 //!   and the starts, on the side where starts fall behind: the largest part of the plan that was
 //!   overdue by more than the tolerance at any one moment. The tolerance keeps the microseconds
-//!   apart from the stalls, and one stall of a second shows whatever the mean rate did.
+//!   apart from the stalls, and one stall of a second shows whatever the mean rate did. Those never
+//!   sent are overdue at the end.
 //! - **rates**: planned and achieved, by the mean gap between requests, with the interval that the
 //!   gaps between starts give. They are for comparing with the rate that was asked for, from which a
 //!   random plan strays by chance; that is no fault, so no verdict hangs on it.
@@ -48,7 +50,8 @@ pub enum DeliveryVerdict {
 /// How a delivered load compares with its plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delivery {
-    /// Of the requests due in the window, those that started in it, the tolerance included.
+    /// Of the requests due in the window, those that started in it, the tolerance included. Where the
+    /// runner said how many were due, those never sent are of them.
     pub delivered: Proportion,
     /// The most requests that were overdue by more than the tolerance at one moment.
     pub overdue: u64,
@@ -87,17 +90,30 @@ pub struct Start {
 /// A request is overdue once `tolerance_nanos` have passed since it was due.
 #[must_use]
 pub fn delivery(starts: &[Start], window_nanos: u64, tolerance_nanos: u64) -> Option<Delivery> {
-    if starts.is_empty() || window_nanos == 0 {
+    delivery_of(starts.len() as u64, starts, window_nanos, tolerance_nanos)
+}
+
+/// The same where `due` requests were due, of which `starts` are those that were sent. More that were
+/// sent than due are all taken to have been due.
+#[must_use]
+pub fn delivery_of(
+    due: u64,
+    starts: &[Start],
+    window_nanos: u64,
+    tolerance_nanos: u64,
+) -> Option<Delivery> {
+    let total = due.max(starts.len() as u64);
+    if total == 0 || window_nanos == 0 {
         return None;
     }
     let end = i64::try_from(window_nanos.saturating_add(tolerance_nanos)).unwrap_or(i64::MAX);
-    let total = starts.len() as u64;
     let mut times: Vec<i64> = starts.iter().map(|start| start.started).collect();
     times.sort_unstable();
     let hits = times.partition_point(|&time| time <= end) as u64;
 
     let delivered = Proportion { hits, total };
-    let overdue = most_overdue(starts, tolerance_nanos);
+    let unsent = total - starts.len() as u64;
+    let overdue = most_overdue(starts, tolerance_nanos).max(unsent);
     let overdue_share = overdue as f64 / total as f64;
     let shortfall =
         if delivered.interval().high < 1.0 - SHORTFALL_MAX { 1.0 - delivered.share() } else { 0.0 };
@@ -199,6 +215,22 @@ mod tests {
         assert!((slow.rates.unwrap().achieved - 90.0).abs() < 1e-9);
         let DeliveryVerdict::OffPlan { effect } = slow.verdict else { panic!("{slow:?}") };
         assert!((effect - 0.1).abs() < 0.005, "{effect}");
+    }
+
+    /// 100 a second with two in flight that never end, stopped at 2.9 s: 30 were sent of 290.
+    #[test]
+    fn what_was_never_sent_was_not_delivered() {
+        let starts: Vec<Start> = (0..30_i64)
+            .map(|index| Start { planned: index * 10 * MS, started: index * 97 * MS })
+            .collect();
+        let delivery = delivery_of(290, &starts, 2_900_000_000, TOLERANCE).unwrap();
+        assert_eq!(delivery.delivered, Proportion { hits: 30, total: 290 });
+        assert_eq!(delivery.overdue, 260);
+        let DeliveryVerdict::OffPlan { effect } = delivery.verdict else { panic!("{delivery:?}") };
+        assert!((effect - 260.0 / 290.0).abs() < 1e-12, "{effect}");
+        // Nothing was sent at all.
+        let nothing = delivery_of(5, &[], WINDOW, TOLERANCE).unwrap();
+        assert_eq!(nothing.delivered, Proportion { hits: 0, total: 5 });
     }
 
     #[test]

@@ -12,9 +12,25 @@ pub const SCHEDULE_LAG_BUDGET_MS: f64 = 5.0;
 /// The share of the median TTFT that schedule lag may reach, p99, where that is more.
 pub const SCHEDULE_LAG_BUDGET_SHARE: f64 = 0.05;
 
-/// The read lag that is too much, p99. Kernel stamps keep it out of the figures, so only a client
-/// too busy to read for that long is in doubt: its requests suffer too.
+/// The most that read lag may be, p99, whatever the gap between chunks: a client too busy to read
+/// for that long lets its requests suffer too.
 pub const READ_LAG_BUDGET_MS: f64 = 50.0;
+
+/// The least read lag that is too much, p99, however small the gap between chunks.
+pub const READ_LAG_BUDGET_MIN_MS: f64 = 5.0;
+
+/// The share of chunks that shared a read with a later one above which their arrivals are in doubt,
+/// if the client lags.
+pub const MERGED_MAX: f64 = 0.01;
+
+/// The least lag of the client, p99, that puts arrivals of shared reads in doubt.
+pub const MERGED_LAG_MIN_MS: f64 = 1.0;
+
+/// The share of the median ITL above which the client's lag does so, where that is more.
+pub const MERGED_LAG_SHARE: f64 = 0.1;
+
+/// The share of whole answers to requests for streams above which streaming is in doubt.
+pub const NOT_STREAMED_MAX: f64 = 0.01;
 
 /// The error rate above which figures describe the survivors only.
 pub const ERROR_RATE_MAX: f64 = 0.01;
@@ -25,8 +41,8 @@ pub const ESTIMATED_MAX: f64 = 0.01;
 /// The share of answers shorter than demanded above which lengths count as not enforced.
 pub const SHORT_MAX: f64 = 0.01;
 
-/// The share of chunks without a kernel stamp above which stamps count as unavailable.
-pub const UNSTAMPED_MAX: f64 = 0.5;
+/// The share of chunks without a kernel stamp above which the client's own delay is in the figures.
+pub const UNSTAMPED_MAX: f64 = 0.01;
 
 /// The highest percentile a run is expected to support. Higher ones carry a warning of their own.
 pub const HEADLINE: Quantile = Quantile::P99;
@@ -97,6 +113,18 @@ pub enum Doubt {
         /// Chunks without a kernel stamp, of all.
         unstamped: Proportion,
     },
+    /// Chunks shared a read while the client lagged: their true arrivals are lost.
+    ArrivalsMerged {
+        /// Chunks that shared a read with a later one, of all.
+        merged: Proportion,
+        /// The client's lag, p99: the larger of schedule and read lag.
+        p99_ms: f64,
+    },
+    /// Streams were asked for and whole answers came.
+    NotStreamed {
+        /// Those, of all that succeeded.
+        whole: Proportion,
+    },
     /// Answers ended before the length that was demanded of them.
     AnswersShort {
         /// Those, of all that succeeded.
@@ -132,6 +160,8 @@ impl Doubt {
             Self::NoSteadyState { .. } => "no_steady_state",
             Self::TokenCountsEstimated { .. } => "token_counts_estimated",
             Self::ArrivalsFromReads { .. } => "arrivals_from_reads",
+            Self::ArrivalsMerged { .. } => "arrivals_merged",
+            Self::NotStreamed { .. } => "not_streamed",
             Self::AnswersShort { .. } => "answers_short",
             Self::PromptsRepeated { .. } => "prompts_repeated",
             Self::ClockStep { .. } => "clock_step",
@@ -188,6 +218,16 @@ impl Doubt {
                 "{} of chunks were timed when read, not when they arrived: \
                  the client's own delay is in the figures",
                 percent(unstamped.share())
+            ),
+            Self::ArrivalsMerged { merged, p99_ms } => format!(
+                "{} of chunks were read together with a later one by a client that lagged (p99 \
+                 {p99_ms:.1} ms): they are only known to have come no later than recorded",
+                percent(merged.share())
+            ),
+            Self::NotStreamed { whole } => format!(
+                "{} of {} answers came whole though streams were asked for: they have no TTFT, \
+                 TPOT or ITL",
+                whole.hits, whole.total
             ),
             Self::AnswersShort { short } => format!(
                 "{} of {} answers ended before the length that was demanded: the server did not \
@@ -248,6 +288,13 @@ impl Doubt {
                 "run the client on Linux with kernel receive stamps; else give it a core of its own \
                  and read small differences with care"
             }
+            Self::ArrivalsMerged { .. } => {
+                "give the client more CPU, lower the load, or spread it over more machines"
+            }
+            Self::NotStreamed { .. } => {
+                "check that the server, and any proxy before it, can stream; else read E2E latency \
+                 only"
+            }
             Self::AnswersShort { .. } => {
                 "compare token figures, not latencies of whole answers; or name the field by which \
                  this server is told to go on, in the extra body"
@@ -302,6 +349,16 @@ pub fn schedule_lag_budget_ms(ttft: Option<&Summary>, e2e: Option<&Summary>) -> 
     f64::max(SCHEDULE_LAG_BUDGET_MS, SCHEDULE_LAG_BUDGET_SHARE * median)
 }
 
+/// What read lag may be, p99: the median ITL, for a chunk read later than that is read together with
+/// the next and takes its stamp; no less than [`READ_LAG_BUDGET_MIN_MS`] and no more than
+/// [`READ_LAG_BUDGET_MS`], which it is without an ITL.
+#[must_use]
+pub fn read_lag_budget_ms(itl: Option<&Summary>) -> f64 {
+    itl.map_or(READ_LAG_BUDGET_MS, |itl| {
+        itl.median().clamp(READ_LAG_BUDGET_MIN_MS, READ_LAG_BUDGET_MS)
+    })
+}
+
 /// Judges a run by its own summary.
 pub(crate) fn judge(run: &RunSummary) -> Verdict {
     let doubts: Vec<Doubt> = [
@@ -310,6 +367,8 @@ pub(crate) fn judge(run: &RunSummary) -> Verdict {
         load_off_plan(run),
         read_lag(run),
         arrivals_from_reads(run),
+        arrivals_merged(run),
+        not_streamed(run),
         no_steady_state(run),
         too_few_samples(run),
         token_counts_estimated(run),
@@ -350,13 +409,27 @@ fn load_off_plan(run: &RunSummary) -> Option<Doubt> {
 
 fn read_lag(run: &RunSummary) -> Option<Doubt> {
     let p99_ms = run.read_lag.as_ref()?.value(Quantile::P99);
-    let budget_ms = READ_LAG_BUDGET_MS;
+    let budget_ms = read_lag_budget_ms(run.itl.as_ref());
     (p99_ms > budget_ms).then_some(Doubt::ReadLag { p99_ms, budget_ms })
 }
 
 fn arrivals_from_reads(run: &RunSummary) -> Option<Doubt> {
     let unstamped = run.unstamped?;
     (unstamped.share() > UNSTAMPED_MAX).then_some(Doubt::ArrivalsFromReads { unstamped })
+}
+
+fn arrivals_merged(run: &RunSummary) -> Option<Doubt> {
+    let merged = run.merged?;
+    let p99 = |lag: &Option<Summary>| lag.as_ref().map_or(0.0, |lag| lag.value(Quantile::P99));
+    let p99_ms = f64::max(p99(&run.schedule_lag), p99(&run.read_lag));
+    let gap_ms = run.itl.as_ref().map_or(0.0, Summary::median);
+    let is_lagging = p99_ms > f64::max(MERGED_LAG_MIN_MS, MERGED_LAG_SHARE * gap_ms);
+    (is_lagging && merged.share() > MERGED_MAX).then_some(Doubt::ArrivalsMerged { merged, p99_ms })
+}
+
+fn not_streamed(run: &RunSummary) -> Option<Doubt> {
+    let whole = run.not_streamed?;
+    (whole.share() > NOT_STREAMED_MAX).then_some(Doubt::NotStreamed { whole })
 }
 
 fn no_steady_state(run: &RunSummary) -> Option<Doubt> {

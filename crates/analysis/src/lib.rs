@@ -33,6 +33,8 @@ pub mod summary;
 
 mod timeline;
 
+mod reads;
+
 pub mod run;
 
 pub use arrivals::{Delivery, DeliveryVerdict, Rates};

@@ -34,12 +34,19 @@ impl Origin {
 /// | | Prony | vLLM | AIPerf | GuideLLM |
 /// |---|---|---|---|---|
 /// | origin of TTFT, E2E | planned or started | started | started | started |
-/// | TPOT | (last − first token) / output tokens after the first chunk | (E2E − TTFT) / (output tokens − 1) | as vLLM | (last token − started) / output tokens |
+/// | end of E2E | the answer's end | as Prony, see below | the last token; unstreamed, the answer's end | as Prony |
+/// | TPOT | (last − first token) / output tokens after the first chunk | (E2E − TTFT) / (output tokens − 1) | as vLLM, with its own E2E | (last token − started) / output tokens |
 /// | ITL | each gap between chunks | each gap between chunks | a request's TPOT | (last − first token) / (output tokens − 1) |
-/// | rates | what falls into the measured window, over it | all, over the time until the last answer's end | as vLLM | as vLLM |
+/// | weight of a request in TPOT | 1 | 1 | 1 | its output tokens |
+/// | weight of a request in ITL | its gaps | its gaps | 1 | its output tokens − 1 |
+/// | percentiles | interpolated (type 7) | interpolated | interpolated | the least value that reaches the share of all weight |
+/// | standard deviation | over n − 1 | over n | over n | over the sum of weights |
+/// | rates | what falls into the measured window, over it | successful requests, over the time until the last answer's end | as vLLM, until the last successful one's | as vLLM |
 ///
 /// Only definitions are recomputed, not defects: a peer that takes a role-only chunk for the first
-/// token, or reads its clock after parsing, will still differ by that.
+/// token, or reads its clock after parsing, will still differ by that. Nor can what is not recorded
+/// be recomputed: vLLM's E2E ends at the last data event, which is most often the one with the usage.
+/// The answer's end stands for it, which comes later by the time that the stream's end mark took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Convention {
     /// Ours.
@@ -47,7 +54,7 @@ pub enum Convention {
     Prony,
     /// `vllm bench serve`.
     Vllm,
-    /// NVIDIA AIPerf, which calls vLLM's TPOT "inter token latency".
+    /// NVIDIA AIPerf, which calls its TPOT "inter token latency".
     Aiperf,
     /// GuideLLM, whose TPOT includes the first token.
     Guidellm,
@@ -83,6 +90,18 @@ impl Convention {
     pub const fn is_whole_run(self) -> bool {
         !matches!(self, Self::Prony)
     }
+
+    /// When an exchange that succeeded ended.
+    #[must_use]
+    pub fn end(self, exchange: &Exchange) -> Timestamp {
+        let timeline = &exchange.timeline;
+        match self {
+            Self::Aiperf if exchange.streamed => {
+                timeline.last_token().unwrap_or(timeline.finished.arrived)
+            }
+            Self::Prony | Self::Vllm | Self::Aiperf | Self::Guidellm => timeline.finished.arrived,
+        }
+    }
 }
 
 /// Limits that a good answer keeps; `None` sets none.
@@ -99,8 +118,9 @@ pub struct Slo {
 impl Slo {
     /// Whether a successful request's figures keep every limit set.
     ///
-    /// A figure that is undefined keeps no limit, since nobody saw it kept; but an answer that came
-    /// in a single chunk has no second token to be late and so keeps any limit on TPOT.
+    /// A figure that is undefined keeps no limit, since nobody saw it kept; but an answer of a single
+    /// token has no second one to be late and so keeps any limit on TPOT. Several tokens that came in
+    /// one chunk, or whole answers, show no pace and keep none.
     #[must_use]
     pub fn is_met(&self, figures: &Figures) -> bool {
         let within = |value: Option<f64>, limit: Option<Duration>| match (value, limit) {
@@ -110,7 +130,7 @@ impl Slo {
         };
         within(figures.ttft_ms, self.ttft)
             && within(Some(figures.e2e_ms), self.e2el)
-            && (figures.is_single_chunk || within(figures.tpot_ms, self.tpot))
+            && (figures.is_single_token || within(figures.tpot_ms, self.tpot))
     }
 }
 
@@ -120,7 +140,7 @@ pub struct Figures {
     /// Time to the first token: first token − origin. `None` where no token was seen to come: an
     /// answer not streamed, or one without a token-bearing chunk.
     pub ttft_ms: Option<f64>,
-    /// End-to-end latency: finished − origin.
+    /// End-to-end latency: the answer's end (see [`Convention::end`]) − origin.
     pub e2e_ms: f64,
     /// Time per output token after the first chunk. `None` unstreamed, for fewer than two tokens or
     /// chunks, and where reasoning was hidden (see [`is_reasoning_hidden`]).
@@ -128,8 +148,8 @@ pub struct Figures {
     /// The one inter-token latency of the request, in the conventions that have one; the others
     /// pool [`gaps_nanos`] instead.
     pub itl_ms: Option<f64>,
-    /// Whether it was streamed and all its tokens came in one chunk.
-    pub is_single_chunk: bool,
+    /// Whether it was streamed and its one chunk was its one token.
+    pub is_single_token: bool,
 }
 
 impl Figures {
@@ -141,16 +161,16 @@ impl Figures {
             Origin::Planned => timeline.planned,
             Origin::Started => timeline.started,
         };
-        let e2e_ms = ms_between(zero, timeline.finished.arrived);
+        let e2e_ms = ms_between(zero, convention.end(exchange));
         let tokens = (timeline.first_token(), timeline.last_token());
         let (true, (Some(first), Some(last))) = (exchange.streamed, tokens) else {
             let (ttft_ms, tpot_ms, itl_ms) = (None, None, None);
-            return Self { ttft_ms, e2e_ms, tpot_ms, itl_ms, is_single_chunk: false };
+            return Self { ttft_ms, e2e_ms, tpot_ms, itl_ms, is_single_token: false };
         };
 
         let ttft_ms = ms_between(zero, first);
         let output = exchange.usage.output.count() as f64;
-        let is_single_chunk = timeline.chunks.len() < 2;
+        let is_single_token = timeline.chunks.len() < 2 && output < 2.0;
         let (tpot_ms, itl_ms) = match convention {
             Convention::Prony => (pace_ms(exchange, ms_between(first, last)), None),
             Convention::Vllm => (over(e2e_ms - ttft_ms, output - 1.0), None),
@@ -163,7 +183,7 @@ impl Figures {
                 over(ms_between(first, last), output - 1.0),
             ),
         };
-        Self { ttft_ms: Some(ttft_ms), e2e_ms, tpot_ms, itl_ms, is_single_chunk }
+        Self { ttft_ms: Some(ttft_ms), e2e_ms, tpot_ms, itl_ms, is_single_token }
     }
 }
 

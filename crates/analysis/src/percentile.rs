@@ -219,6 +219,17 @@ pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, (squares / (n - 1.0)).sqrt())
 }
 
+/// The least of ascending values up to which `share` of the `total` weight lies.
+fn weighted_quantile(sorted: &[(f64, u64)], total: u128, share: f64) -> f64 {
+    let wanted = share * total as f64;
+    let mut reached = 0_u128;
+    let found = sorted.iter().find(|(_, weight)| {
+        reached += u128::from(*weight);
+        reached as f64 >= wanted
+    });
+    found.or(sorted.last()).map_or(f64::NAN, |(value, _)| *value)
+}
+
 /// One percentile of a summary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Percentile {
@@ -274,6 +285,43 @@ impl Summary {
             }
         });
         Some(Self { n, mean, sd, min, max, percentiles })
+    }
+
+    /// Summarizes `(value, weight)` pairs as a value that occurs `weight` times, without intervals;
+    /// `None` where there is no weight.
+    ///
+    /// A percentile is the least value up to which that share of all weight lies (type 1), and
+    /// supported where as many pairs would support it. `n` is the sum of weights, over which the
+    /// deviation is taken too. Values that are no number are not allowed.
+    #[must_use]
+    pub fn of_weighted(pairs: &[(f64, u64)]) -> Option<Self> {
+        let mut sorted: Vec<(f64, u64)> =
+            pairs.iter().copied().filter(|(_, weight)| *weight > 0).collect();
+        sorted.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+        let (&(min, _), &(max, _)) = (sorted.first()?, sorted.last()?);
+        let total: u128 = sorted.iter().map(|(_, weight)| u128::from(*weight)).sum();
+        let average = |of: &dyn Fn(f64) -> f64| {
+            sorted.iter().map(|(value, weight)| of(*value) * *weight as f64).sum::<f64>()
+                / total as f64
+        };
+        let mean = average(&|value| value);
+        let sd = average(&|value| (value - mean) * (value - mean)).sqrt();
+        let percentiles = Quantile::ALL.map(|quantile| Percentile {
+            quantile,
+            value: weighted_quantile(&sorted, total, quantile.share()),
+            interval: None,
+            supported: supported(sorted.len() as u64, quantile.share()),
+        });
+        let n = u64::try_from(total).unwrap_or(u64::MAX);
+        Some(Self { n, mean, sd, min, max, percentiles })
+    }
+
+    /// The same with the deviation over `n` rather than `n − 1`, as `numpy.std` has it.
+    #[must_use]
+    pub fn with_population_sd(mut self) -> Self {
+        let n = self.n as f64;
+        self.sd *= ((n - 1.0) / n).sqrt();
+        self
     }
 
     /// One percentile with what belongs to it.
@@ -386,5 +434,22 @@ mod tests {
         assert_eq!(summary.median(), 4.5);
         assert_eq!(summary.percentile(Quantile::P999).interval, None);
         assert_eq!(Summary::of_series(&[]), None);
+        // The sum of squares is 32: over 8 instead of 7.
+        assert!((summary.with_population_sd().sd - 2.0).abs() < 1e-12);
+    }
+
+    /// Two values of one and three weights are four values.
+    #[test]
+    fn a_weight_is_a_number_of_values() {
+        let summary = Summary::of_weighted(&[(30.0, 1), (10.0, 3), (99.0, 0)]).unwrap();
+        assert_eq!((summary.n, summary.mean, summary.min, summary.max), (4, 15.0, 10.0, 30.0));
+        // √((3 × 5² + 15²) / 4) = √75.
+        assert!((summary.sd - 75.0_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(summary.median(), 10.0);
+        assert_eq!(summary.value(Quantile::P90), 30.0);
+        assert!(!summary.percentile(Quantile::P50).supported);
+        // Three quarters of the weight are reached by the first value exactly.
+        assert_eq!(weighted_quantile(&[(10.0, 3), (30.0, 1)], 4, 0.75), 10.0);
+        assert_eq!(Summary::of_weighted(&[(99.0, 0)]), None);
     }
 }

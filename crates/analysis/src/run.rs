@@ -5,8 +5,9 @@ use std::time::Duration;
 use domain::{Exchange, FailureKind, FinishReason, Outcome, Timestamp};
 
 use crate::arrivals::{self, Start};
-use crate::doubt::{UNSTAMPED_MAX, schedule_lag_budget_ms};
+use crate::doubt::schedule_lag_budget_ms;
 use crate::metrics::{gaps_nanos, is_reasoning_hidden};
+use crate::reads::Reads;
 use crate::steady::mser5;
 use crate::summary::{Connections, ErrorCount, Goodput, Settled, SteadyState, TokenTotals, Window};
 use crate::timeline::{BIN, TokenTimeline};
@@ -21,7 +22,7 @@ const SAMPLES_MAX: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ArrivalClock {
     /// Over a network: the kernel's stamps where there are any. A chunk with a read lag of zero had
-    /// none.
+    /// none. Chunks that one read took together have the stamp of the last of them.
     Network,
     /// From a model in this process: the moment it was made, and no lag.
     InProcess,
@@ -58,6 +59,8 @@ struct Row {
     /// sixteen milliseconds.
     ttft_ms: f32,
     tpot_ms: f32,
+    /// Output tokens, as far as they fit.
+    output: u32,
     outcome: RowOutcome,
 }
 
@@ -80,8 +83,12 @@ pub struct RunAccumulator {
     spec: RunSpec,
     rows: Vec<Row>,
     itl: Recorder,
-    read_lag: Recorder,
-    unstamped: u64,
+    /// GuideLLM's inter-token latencies with their weights; empty in other conventions.
+    weighted_itl: Vec<(f64, u64)>,
+    reads: Reads,
+    whole: u64,
+    asks_streams: bool,
+    due: Option<u64>,
     output: TokenTimeline,
     input: TokenTimeline,
     tokens: TokenTotals,
@@ -113,8 +120,11 @@ impl RunAccumulator {
             spec,
             rows: Vec::new(),
             itl: Recorder::default(),
-            read_lag: Recorder::default(),
-            unstamped: 0,
+            weighted_itl: Vec::new(),
+            reads: Reads::default(),
+            whole: 0,
+            asks_streams: false,
+            due: None,
             output: TokenTimeline::new(end),
             input: TokenTimeline::new(end),
             tokens: TokenTotals::default(),
@@ -144,7 +154,7 @@ impl RunAccumulator {
         let is_measured = self.is_measured(exchange.timeline.planned);
         let row = self.row(exchange);
         self.rows.push(row);
-        if exchange.outcome.is_success() {
+        if exchange.outcome.is_success() || self.spec.convention == Convention::Prony {
             self.count_arrivals(exchange);
         }
         if !is_measured {
@@ -159,7 +169,7 @@ impl RunAccumulator {
                 + connection.connect
                 + connection.secure.unwrap_or(Duration::ZERO);
         }
-        self.record_read_lags(exchange);
+        self.reads.record(&exchange.timeline.chunks);
         match &exchange.outcome {
             Outcome::Success(finish) => self.record_success(exchange, *finish),
             Outcome::Failure(failure) => {
@@ -199,6 +209,17 @@ impl RunAccumulator {
         self.demands_lengths = true;
     }
 
+    /// Notes how many measured requests were due by the end of the window, those never sent among
+    /// them. Without this the requests recorded are taken for all.
+    pub fn note_due(&mut self, requests: u64) {
+        self.due = Some(requests);
+    }
+
+    /// Notes that every answer was asked for as a stream.
+    pub fn note_stream_asked(&mut self) {
+        self.asks_streams = true;
+    }
+
     /// Whether a request planned then is measured.
     fn is_measured(&self, planned: Timestamp) -> bool {
         planned >= self.spec.window_start && self.spec.window_end.is_none_or(|end| planned <= end)
@@ -213,10 +234,12 @@ impl RunAccumulator {
             finished: offset(timeline.finished.arrived),
             ttft_ms: f32::NAN,
             tpot_ms: f32::NAN,
+            output: u32::try_from(exchange.usage.output.count()).unwrap_or(u32::MAX),
             outcome: RowOutcome::Failed,
         };
         if exchange.outcome.is_success() {
             let figures = self.figures(exchange);
+            row.finished = offset(self.spec.convention.end(exchange));
             row.ttft_ms = figures.ttft_ms.map_or(f32::NAN, |ms| ms as f32);
             row.tpot_ms = figures.tpot_ms.map_or(f32::NAN, |ms| ms as f32);
             let is_met = self.spec.slo.is_some_and(|slo| slo.is_met(&figures));
@@ -229,13 +252,17 @@ impl RunAccumulator {
         Figures::of(exchange, self.spec.origin, self.spec.convention)
     }
 
-    /// Counts the request's tokens at the times they came.
+    /// Counts the request's tokens at the times they came, whatever became of it afterwards. Of one
+    /// that failed without a chunk nothing came.
     fn count_arrivals(&mut self, exchange: &Exchange) {
         let timeline = &exchange.timeline;
         let offset = |moment: Timestamp| moment.nanos_since(self.spec.window_start);
         let (input, output) =
             (exchange.usage.input.count() as f64, exchange.usage.output.count() as f64);
         let chunks = timeline.chunks.arrived_nanos();
+        if chunks.is_empty() && !exchange.outcome.is_success() {
+            return;
+        }
         let first = timeline.first_token().unwrap_or(timeline.finished.arrived);
         self.input.add(offset(first), input);
         if chunks.is_empty() {
@@ -248,15 +275,9 @@ impl RunAccumulator {
         }
     }
 
-    fn record_read_lags(&mut self, exchange: &Exchange) {
-        for &nanos in exchange.timeline.chunks.lag_nanos() {
-            self.read_lag.record(u64::from(nanos));
-            self.unstamped += u64::from(nanos == 0);
-        }
-    }
-
     fn record_success(&mut self, exchange: &Exchange, finish: FinishReason) {
         self.completed += 1;
+        self.whole += u64::from(!exchange.streamed);
         let is_below = exchange.max_tokens.is_some_and(|limit| exchange.usage.output < limit);
         self.short += u64::from(is_below && finish != FinishReason::Length);
         match self.spec.convention {
@@ -265,10 +286,15 @@ impl RunAccumulator {
                     gaps_nanos(exchange).for_each(|nanos| self.itl.record(nanos));
                 }
             }
-            Convention::Aiperf | Convention::Guidellm => {
+            Convention::Aiperf => {
                 if let Some(ms) = self.figures(exchange).itl_ms {
                     self.itl.record((ms * 1e6).round().max(0.0) as u64);
                 }
+            }
+            Convention::Guidellm => {
+                let weight = exchange.usage.output.count().saturating_sub(1);
+                self.weighted_itl
+                    .extend(self.figures(exchange).itl_ms.map(|itl_ms| (itl_ms, weight)));
             }
         }
 
@@ -293,7 +319,8 @@ impl RunAccumulator {
     /// lasts until the last answer's end instead.
     ///
     /// Where the spec named no end, throughput at an end before the last token's arrival is exact
-    /// to a millisecond in a run of 13 minutes, to a tenth of a second in one of a day, and every request planned after the window began is measured.
+    /// to a millisecond in a run of 13 minutes, to a tenth of a second in one of a day, and every
+    /// request planned after the window began is measured.
     #[must_use]
     pub fn finish(mut self, window_end: Timestamp) -> RunSummary {
         // Ties by what else tells them apart, so that the order of recording does not matter.
@@ -304,18 +331,13 @@ impl RunAccumulator {
 
         let succeeded = || measured.iter().filter(|row| row.outcome != RowOutcome::Failed);
         let defined = |value: f32| (!value.is_nan()).then(|| f64::from(value));
-        let tpots: Vec<f64> = succeeded().filter_map(|row| defined(row.tpot_ms)).collect();
-        let speeds: Vec<f64> =
-            tpots.iter().filter(|ms| **ms > 0.0).map(|ms| 1_000.0 / ms).collect();
-        let ttft = Summary::of_series(
-            &succeeded().filter_map(|row| defined(row.ttft_ms)).collect::<Vec<_>>(),
-        );
-        let e2e = Summary::of_series(&succeeded().map(|row| self.e2e_ms(row)).collect::<Vec<_>>());
+        let ttft =
+            self.summary(&succeeded().filter_map(|row| defined(row.ttft_ms)).collect::<Vec<_>>());
+        let e2e = self.summary(&succeeded().map(|row| self.e2e_ms(row)).collect::<Vec<_>>());
         let lags: Vec<f64> =
             measured.iter().map(|row| (row.started - row.planned).max(0) as f64 / 1e6).collect();
         let output_tokens = self.output.until(end);
-        let unstamped = Proportion { hits: self.unstamped, total: self.read_lag.len() };
-        let is_stamped = unstamped.share() <= UNSTAMPED_MAX;
+        let is_network = self.spec.arrivals == ArrivalClock::Network;
         let delivery = self.delivery(measured, end, ttft.as_ref(), e2e.as_ref());
 
         RunSummary {
@@ -329,11 +351,17 @@ impl RunAccumulator {
             errors: self.error_counts(),
             ttft,
             e2e,
-            tpot: Summary::of_series(&tpots),
-            itl: self.itl.summary_ms(),
-            user_speed: Summary::of_series(&speeds),
+            tpot: self.tpot_summary(measured),
+            itl: self.itl_summary(),
+            user_speed: self.summary(
+                &paces(measured)
+                    .map(|(ms, _)| ms)
+                    .filter(|ms| *ms > 0.0)
+                    .map(|ms| 1_000.0 / ms)
+                    .collect::<Vec<_>>(),
+            ),
             schedule_lag: Summary::of_series(&lags),
-            read_lag: self.read_lag.summary_ms().filter(|_| is_stamped),
+            read_lag: self.reads.lag().summary_ms(),
             request_throughput: window
                 .rate(self.finished_inside(end, |row| row.outcome != RowOutcome::Failed)),
             output_throughput: window.rate(output_tokens),
@@ -346,13 +374,49 @@ impl RunAccumulator {
             retries: self.retries,
             steady: self.steady_state(measured, end),
             delivery,
-            unstamped: (self.spec.arrivals == ArrivalClock::Network).then_some(unstamped),
+            unstamped: is_network.then_some(self.reads.unstamped()),
+            merged: is_network.then_some(self.reads.merged()),
+            not_streamed: self
+                .asks_streams
+                .then_some(Proportion { hits: self.whole, total: self.completed }),
             distinct_prompts: self.spec.distinct_prompts,
             sent_before: self.sent_before,
             short_answers: self
                 .demands_lengths
                 .then_some(Proportion { hits: self.short, total: self.completed }),
             clock_step_nanos: self.clock_step_nanos,
+        }
+    }
+
+    /// Summarizes a figure of successful requests as the convention does.
+    fn summary(&self, values: &[f64]) -> Option<Summary> {
+        match self.spec.convention {
+            Convention::Prony => Summary::of_series(values),
+            Convention::Vllm | Convention::Aiperf => {
+                Summary::of_series(values).map(Summary::with_population_sd)
+            }
+            Convention::Guidellm => {
+                Summary::of_weighted(&values.iter().map(|value| (*value, 1)).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    fn tpot_summary(&self, measured: &[Row]) -> Option<Summary> {
+        match self.spec.convention {
+            Convention::Guidellm => Summary::of_weighted(&paces(measured).collect::<Vec<_>>()),
+            Convention::Prony | Convention::Vllm | Convention::Aiperf => {
+                self.summary(&paces(measured).map(|(ms, _)| ms).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    fn itl_summary(&self) -> Option<Summary> {
+        match self.spec.convention {
+            Convention::Prony => self.itl.summary_ms(),
+            Convention::Vllm | Convention::Aiperf => {
+                self.itl.summary_ms().map(Summary::with_population_sd)
+            }
+            Convention::Guidellm => Summary::of_weighted(&self.weighted_itl),
         }
     }
 
@@ -364,7 +428,10 @@ impl RunAccumulator {
 
     fn window_end(&self, given: Timestamp) -> Timestamp {
         if self.spec.convention.is_whole_run() {
-            let last = self.rows.iter().map(|row| row.finished).max().unwrap_or(0);
+            let counts = |row: &&Row| {
+                self.spec.convention != Convention::Aiperf || row.outcome != RowOutcome::Failed
+            };
+            let last = self.rows.iter().filter(counts).map(|row| row.finished).max().unwrap_or(0);
             return self.spec.window_start + Duration::from_nanos(last.max(0).unsigned_abs());
         }
         let planned = self.spec.window_end.map_or(given, |end| end.min(given));
@@ -466,8 +533,16 @@ impl RunAccumulator {
             .map(|row| Start { planned: row.planned, started: row.started })
             .collect();
         let tolerance_nanos = (schedule_lag_budget_ms(ttft, e2e) * 1e6) as u64;
-        arrivals::delivery(&starts, end, tolerance_nanos)
+        let due = self.due.unwrap_or_default();
+        arrivals::delivery_of(due, &starts, end, tolerance_nanos)
     }
+}
+
+/// The TPOT of each successful request that has one, in ms, with the request's output tokens.
+fn paces(rows: &[Row]) -> impl Iterator<Item = (f64, u64)> + '_ {
+    rows.iter()
+        .filter(|row| row.outcome != RowOutcome::Failed && !row.tpot_ms.is_nan())
+        .map(|row| (f64::from(row.tpot_ms), u64::from(row.output)))
 }
 
 fn nanos_u64(duration: Duration) -> u64 {

@@ -156,8 +156,8 @@ pub struct RunSummary {
     pub failed: u64,
     /// Requests sent to warm up, in no figure.
     pub warmup: u64,
-    /// Other requests planned outside the window (a ramp's, for one): in the throughput of the time
-    /// in which they finished, in no other figure.
+    /// Other requests planned outside the window, as those due after an end that was known beforehand:
+    /// in the throughput of the time in which they finished, in no other figure.
     pub outside: u64,
     /// Failures by kind, in the order of [`FailureKind::ALL`], those that occurred.
     pub errors: Vec<ErrorCount>,
@@ -168,19 +168,22 @@ pub struct RunSummary {
     pub e2e: Option<Summary>,
     /// Time per output token, ms.
     pub tpot: Option<Summary>,
-    /// Inter-token latency, ms: pooled over requests (a value a request for AIPerf and GuideLLM).
+    /// Inter-token latency, ms: pooled over requests (a value a request for AIPerf, and for GuideLLM,
+    /// which weights it).
     pub itl: Option<Summary>,
     /// Speed one user sees, 1 / TPOT, tokens a second.
     pub user_speed: Option<Summary>,
     /// Started − planned, ms, failed requests included: the client's own fault.
     pub schedule_lag: Option<Summary>,
-    /// Read − arrival of each chunk, ms; `None` where most arrivals are the reads themselves.
+    /// Read − arrival of each chunk that has a kernel stamp, ms; `None` where none has. Of chunks that
+    /// shared a read the stamp is the last one's, and so the lag of the others is at least this.
     pub read_lag: Option<Summary>,
 
     /// Requests that succeeded inside the window, a second.
     pub request_throughput: f64,
-    /// Output tokens whose chunk came inside the window, a second. A request's tokens are spread
-    /// evenly over its chunks; without chunks they come with its end.
+    /// Output tokens whose chunk came inside the window, a second, those of requests that failed later
+    /// included (not in a peer's convention). A request's tokens are spread evenly over its chunks;
+    /// without chunks they come with its end, if it succeeded.
     pub output_throughput: f64,
     /// The same and input tokens, which count when the request's first token comes, a second.
     pub total_throughput: f64,
@@ -204,6 +207,11 @@ pub struct RunSummary {
     /// Chunks timed by their read for want of a kernel stamp, of all; `None` in-process, where
     /// there is nothing to stamp.
     pub unstamped: Option<Proportion>,
+    /// Chunks that shared a read with a later one of the same answer, of all: they arrived no later
+    /// than recorded, how much earlier is unknown. `None` in-process, where nothing is read.
+    pub merged: Option<Proportion>,
+    /// Answers that came whole, of all that succeeded, where streams were asked for; else `None`.
+    pub not_streamed: Option<Proportion>,
     /// How many different prompts there were to send; `None` where each request had its own.
     pub distinct_prompts: Option<u64>,
     /// Requests of the same prompts that the model was sent in earlier runs.

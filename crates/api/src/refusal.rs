@@ -63,7 +63,7 @@ impl Refusal {
     /// | overloaded, cancelled | 503; 529 in Anthropic's form |
     /// | timeout | 504 |
     /// | server error | 500 |
-    /// | connect, unauthorized, in-stream, truncated, malformed | 502 |
+    /// | connect, client resources, unauthorized, in-stream, truncated, malformed | 502 |
     ///
     /// A server behind this one that refuses its credentials is no fault of the client's, hence
     /// 502.
@@ -83,6 +83,7 @@ impl Refusal {
             FailureKind::Timeout => (504, FailureKind::Timeout),
             FailureKind::ServerError => (500, FailureKind::ServerError),
             FailureKind::Connect(_)
+            | FailureKind::ClientResources
             | FailureKind::Unauthorized
             | FailureKind::InStream
             | FailureKind::Truncated

@@ -1,6 +1,8 @@
 //! `prony bench`: runs every combination of model, scenario and load, and reports what came out.
 
 mod check;
+mod effective;
+mod precedence;
 mod progress;
 mod recording;
 mod results;
@@ -10,10 +12,12 @@ mod subject;
 mod workload;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::Arc;
 
-use analysis::{ArrivalClock, Origin, RunSpec, RunSummary};
-use clap::{CommandFactory as _, FromArgMatches as _};
+use analysis::{ArrivalClock, Origin, RunAccumulator, RunSpec, RunSummary};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches as _};
 use domain::{Clock, FailureKind, Seed, SystemClock, Tokenizer, WallAnchor};
 use load::workload::Taken;
 use load::{Control, Intake, Live, Load, Parts, Plan, Report, StopCause, Template};
@@ -26,7 +30,7 @@ use self::recording::{Desk, Recording};
 use self::settings::BenchSettings;
 use self::subject::Ready;
 use self::workload::{Asked, Source};
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::failure::{Exit, UserError, remedy};
 use crate::process::Meter;
 use crate::signal::Interrupts;
@@ -41,35 +45,47 @@ const CLOCK_STEP_MIN_NANOS: i64 = 1_000_000;
 pub(crate) fn main(settings: BenchSettings) -> Outcome {
     let settings = with_config(settings)?;
     let bench = Bench::check(&settings)?;
-    if matches!(bench.subject, check::Subject::Remote { .. }) {
-        limit::raise_for(bench.connections_max())?;
+    if let Some(connections) = bench.connections() {
+        limit::raise_for(connections)?;
     }
-    let runtime = runtime(settings.load.client_threads.unwrap_or(1))?;
+    let runtime = runtime(usize::from(settings.load.client_threads.unwrap_or(1)))?;
     runtime.block_on(Session::new(bench, settings).run())
 }
 
 /// The settings with those of the configuration file below them.
 fn with_config(settings: BenchSettings) -> Result<BenchSettings, UserError> {
     let Some(path) = &settings.config else { return Ok(settings) };
-    let command = Cli::command();
+    let command = cli::command();
     let bench = command.find_subcommand("bench").expect("bench is a subcommand");
-    let from_file = config::arguments(path, bench)?;
-    let given = std::env::args_os();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let unusable = |error: &clap::Error| {
+        let text = error.to_string();
+        let text = text.trim_start_matches("error: ").trim_end();
+        UserError::usage(format!("with the settings of {}: {text}", path.display()))
+    };
+    let matches = command.clone().try_get_matches_from(&arguments).map_err(|e| unusable(&e))?;
+    let outdone = precedence::outdone(&given(&matches, bench), &settings);
+    let from_file = config::arguments(path, bench, &outdone)?;
     let program = ["prony", "bench"].map(Into::into);
-    let arguments = program.into_iter().chain(from_file).chain(given.skip(2));
+    let arguments = program.into_iter().chain(from_file).chain(arguments.into_iter().skip(2));
     let parsed = command
-        .mut_subcommand("bench", |bench| bench.args_override_self(true))
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| {
-            let text = error.to_string();
-            let text = text.trim_start_matches("error: ").trim_end();
-            UserError::usage(format!("with the settings of {}: {text}", path.display()))
-        })?;
+        .map_err(|error| unusable(&error))?;
     match parsed.command {
         Command::Bench(settings) => Ok(*settings),
         _ => Err(UserError::usage("--config belongs behind `prony bench`")),
     }
+}
+
+/// The flags of `bench` on the command line, by their long names.
+fn given(matches: &ArgMatches, bench: &clap::Command) -> Vec<String> {
+    let Some((_, matches)) = matches.subcommand() else { return Vec::new() };
+    bench
+        .get_arguments()
+        .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))
+        .filter_map(|arg| arg.get_long().map(str::to_owned))
+        .collect()
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, UserError> {
@@ -97,11 +113,11 @@ struct Session {
 }
 
 /// What one run is about.
-struct Case {
+struct Case<'a> {
     index: u64,
     model: String,
     load: Load,
-    workload: Arc<load::workload::Workload>,
+    source: &'a Source,
     /// What earlier runs asked the same model from the same source.
     asked: Asked,
 }
@@ -122,20 +138,31 @@ impl Session {
         let tokenizer = tokenizer.or_else(|| ready.tokenizer.clone());
         // Until here Ctrl-C simply ends the program: there is nothing to drain.
         let mut interrupts = Interrupts::watch()?;
+        let combinations = self.combinations(&ready, sources.len());
+        for (model, _, load) in &combinations {
+            let unusable =
+                |error: load::PlanError| UserError::usage(error.problem).hint(error.hint);
+            self.plan(0, model, load).check().map_err(unusable)?;
+        }
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
         self.files = results::open_files(&self.settings.output, self.anchor)?;
-        let mut results = results::Results::new(&self.settings, &ready, self.anchor);
+        let mut results = results::Results::new(&self.settings, &self.bench, &ready, self.anchor);
         let mut verdict = Exit::Success;
+        let mut broken_off = None;
         let mut history: HashMap<(String, usize), Asked> = HashMap::new();
-        for (index, (model, place, load)) in (0..).zip(self.combinations(&ready, sources.len())) {
+        for (index, (model, place, load)) in (0..).zip(combinations) {
             let asked = history.entry((model.clone(), place)).or_default();
-            let requests = self.plan(index, &model, &load).requests_max();
-            let workload =
-                sources[place].workload(self.bench.seed, requests, *asked, tokenizer.as_deref())?;
-            let case = Case { index, model, load, workload: Arc::new(workload), asked: *asked };
+            let case = Case { index, model, load, source: &sources[place], asked: *asked };
             let tokenizer = tokenizer.clone();
-            let (exit, taken) =
-                self.run_case(&case, &ready, tokenizer, &mut interrupts, &mut results).await?;
+            let ran = self.run_case(&case, &ready, tokenizer, &mut interrupts, &mut results).await;
+            let (exit, taken) = match ran {
+                Ok(ran) => ran,
+                // What the runs before it measured is worth no less.
+                Err(error) => {
+                    broken_off = Some(error.of(&format!("{} under {}", case.model, case.load)));
+                    break;
+                }
+            };
             asked.runs += 1;
             asked.taken += taken;
             if verdict == Exit::Success {
@@ -146,8 +173,11 @@ impl Session {
                 break;
             }
         }
-        results.publish(self.files.take(), self.control.stop.is_cancelled())?;
-        Ok(verdict)
+        if !results.is_empty() {
+            let is_cut = broken_off.is_some() || self.control.stop.is_cancelled();
+            results.publish(self.files.take(), is_cut)?;
+        }
+        broken_off.map_or(Ok(verdict), Err)
     }
 
     /// Every model under every source of prompts, by its place, and every load, in the order they
@@ -188,28 +218,34 @@ impl Session {
 
     async fn run_case(
         &mut self,
-        case: &Case,
+        case: &Case<'_>,
         ready: &Ready,
         tokenizer: Option<Arc<dyn Tokenizer>>,
         interrupts: &mut Interrupts,
         results: &mut results::Results,
     ) -> Result<(Exit, Taken), UserError> {
         let plan = self.plan(case.index, &case.model, &case.load);
-        plan.check().map_err(|error| UserError::usage(error.problem).hint(error.hint))?;
+        let workload = Arc::new(case.source.workload(
+            self.bench.seed,
+            plan.requests_max(),
+            case.asked,
+            tokenizer.as_deref(),
+        )?);
+        let scenario = workload.name();
         let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
-        let recording = self.start_recording(case, ready, &intake, &live)?;
+        let recording = self.start_recording(case, &workload, ready, &intake, &live)?;
         let before = WallAnchor::take(&*self.clock);
         let meter = Meter::start(&*self.clock);
         let parts = Parts {
             model: Arc::clone(&ready.model),
-            workload: Arc::clone(&case.workload),
+            workload,
             time: Time::Machine,
             intake,
             live: Arc::clone(&live),
             // A tokenizer costs time on every answer: it is used only where the server may not count.
             tokenizer: tokenizer.filter(|_| !ready.is_embedded),
         };
-        let title = format!("{} {} {}", case.model, case.workload.name(), case.load);
+        let title = format!("{} {scenario} {}", case.model, case.load);
         let hidden = self.settings.output.no_progress;
         let watched = Arc::clone(&live);
         let mut progress = Progress::new(&title, &plan, watched, Arc::clone(&self.clock), hidden);
@@ -227,18 +263,11 @@ impl Session {
             tell_cause(&report);
         }
         let mut figures = recorded.figures;
-        let step = self.clock_step(before);
-        if step.abs() >= CLOCK_STEP_MIN_NANOS {
-            figures.note_clock_step(step);
-        }
-        figures.note_sent_before(case.asked.taken.total());
-        if self.settings.workload.ignore_eos && self.bench.stop_texts.is_empty() {
-            figures.note_lengths_demanded();
-        }
+        self.note(&mut figures, case, &report, before);
         let summary = figures.finish(report.window_end);
         let taken = Taken { measured: report.requests, warmup: live.warming() };
         let exit = self.judge(&summary, &recorded.failures);
-        results.add(&case.model, &case.workload.name(), &case.load, summary, used);
+        results.add(&case.model, &scenario, &case.load, summary, used);
         match recorded.error {
             Some(error) => {
                 output::talk(&results::store_error(&error));
@@ -248,9 +277,34 @@ impl Session {
         }
     }
 
+    /// Tells the figures what no record says: what was asked for, and what came between.
+    fn note(
+        &self,
+        figures: &mut RunAccumulator,
+        case: &Case<'_>,
+        report: &Report,
+        before: WallAnchor,
+    ) {
+        let step = self.clock_step(before);
+        if step.abs() >= CLOCK_STEP_MIN_NANOS {
+            figures.note_clock_step(step);
+        }
+        figures.note_sent_before(case.asked.taken.total());
+        if self.settings.workload.ignore_eos && self.bench.stop_texts.is_empty() {
+            figures.note_lengths_demanded();
+        }
+        if let Some(due) = report.due {
+            figures.note_due(due);
+        }
+        if self.bench.stream {
+            figures.note_stream_asked();
+        }
+    }
+
     fn start_recording(
         &mut self,
-        case: &Case,
+        case: &Case<'_>,
+        workload: &load::workload::Workload,
         ready: &Ready,
         intake: &Arc<Intake>,
         live: &Arc<Live>,
@@ -276,7 +330,7 @@ impl Session {
                 } else {
                     ArrivalClock::Network
                 },
-                distinct_prompts: distinct_prompts(&case.workload),
+                distinct_prompts: distinct_prompts(workload),
             },
             duration: self.bench.stop.duration,
             files: self.files.take(),

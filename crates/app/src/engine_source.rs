@@ -45,7 +45,7 @@ pub(crate) struct EmbeddedSettings {
     /// How batches are formed [default: continuous]
     #[arg(long, value_name = "KIND")]
     pub(crate) batching: Option<BatchingKind>,
-    /// Longest a dynamic batch waits to fill [default: 50ms]
+    /// Longest a batch waits to fill, with --batching dynamic [default: 50ms]
     #[arg(long, value_name = "TIME")]
     pub(crate) batch_delay: Option<Span>,
     /// Prompt tokens that join one step while answers are under way [default: 128]
@@ -55,7 +55,7 @@ pub(crate) struct EmbeddedSettings {
     #[arg(long, value_name = "N")]
     pub(crate) queue: Option<usize>,
     /// Threads to compute with [default: one a processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     pub(crate) threads: Option<u32>,
     /// Layers to put on a GPU [default: all, where the libraries have a GPU backend]
     #[arg(long, value_name = "N")]
@@ -63,8 +63,18 @@ pub(crate) struct EmbeddedSettings {
 }
 
 impl EmbeddedSettings {
+    /// Refuses what would do nothing.
+    fn check(&self) -> Result<(), UserError> {
+        let is_dynamic = self.batching == Some(BatchingKind::Dynamic);
+        if self.batch_delay.is_some() && !is_dynamic {
+            return Err(UserError::usage("--batch-delay is about dynamic batches")
+                .hint("add --batching dynamic, or leave it out"));
+        }
+        Ok(())
+    }
+
     /// The engine's configuration.
-    fn config(&self) -> EngineConfig {
+    pub(crate) fn config(&self) -> EngineConfig {
         let base = EngineConfig::default();
         let max_size = self.batch_size.unwrap_or_else(|| base.batching.size_max());
         let batching = match self.batching.unwrap_or_default() {
@@ -96,6 +106,7 @@ pub(crate) fn start(
     settings: &EmbeddedSettings,
     clock: Arc<dyn Clock>,
 ) -> Result<Engine, UserError> {
+    settings.check()?;
     let path = locate(model)?;
     let library = open_library(settings.llama_dir.as_deref())?;
     let options = ModelOptions { gpu_layers: settings.gpu_layers, ..ModelOptions::default() };

@@ -23,6 +23,12 @@ impl UserError {
         Self::new(Exit::Usage, message)
     }
 
+    /// The same, with what it happened to in front.
+    pub(crate) fn of(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -52,7 +58,7 @@ pub(crate) enum Exit {
     File,
     /// A model file or the engine's library cannot be used.
     Model,
-    /// Too few file descriptors for the load asked for.
+    /// Too few file descriptors or ports for the load asked for.
     Resources,
     /// Requests failed; most often in this way.
     Requests(FailureKind),
@@ -73,6 +79,7 @@ impl Exit {
                 FailureKind::Connect(ConnectStage::Resolve) => 10,
                 FailureKind::Connect(ConnectStage::Tcp) => 11,
                 FailureKind::Connect(ConnectStage::Tls) => 12,
+                FailureKind::ClientResources => Self::Resources.code(),
                 FailureKind::Timeout => 13,
                 FailureKind::Unauthorized => 14,
                 FailureKind::Rejected => 15,
@@ -109,6 +116,10 @@ pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
             "check http against https, trust the server's authority with --ca-file, or use \
              --insecure on a test server"
         }
+        FailureKind::ClientResources => {
+            "this machine ran out of open files or local ports, which is no fault of the server's: \
+             raise `ulimit -n`, or lower the load"
+        }
         FailureKind::Timeout => "give the server longer with --timeout, or less load",
         FailureKind::Unauthorized => {
             "give the right key through OPENAI_API_KEY, ANTHROPIC_API_KEY or --api-key-file"
@@ -131,6 +142,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    /// But for the lack of resources, which is told by one code before a run and after it.
     #[test]
     fn every_failure_kind_has_its_own_code() {
         let kinds = FailureKind::ALL.map(Exit::Requests);
@@ -144,6 +156,8 @@ mod tests {
             Exit::Interrupted,
         ];
         let codes: HashSet<u8> = kinds.into_iter().chain(others).map(Exit::code).collect();
-        assert_eq!(codes.len(), kinds.len() + others.len());
+        let own = Exit::Requests(FailureKind::ClientResources);
+        assert_eq!(own.code(), Exit::Resources.code());
+        assert_eq!(codes.len(), kinds.len() + others.len() - 1);
     }
 }

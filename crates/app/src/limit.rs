@@ -3,28 +3,48 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::failure::{Exit, UserError};
+use crate::output;
 
 /// Descriptors needed beside the connections: files, timers, the runtime.
 const SPARE: u64 = 64;
 
-/// Raises the limit of open files as far as `connections` need.
+/// How many connections a load opens at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// As many as this, by the load itself.
+    Certain(u64),
+    /// As many as a slow server makes of it, at worst this many.
+    AtWorst(u64),
+}
+
+/// Raises the limit of open files to the hard limit where `connections` need that. Where they only
+/// may need more than even that, the user is warned.
 ///
 /// # Errors
-/// Where even the hard limit is too low.
-pub(crate) fn raise_for(connections: u64) -> Result<(), UserError> {
-    let needed = connections + SPARE;
+/// Where connections that are certain need more than the hard limit.
+pub(crate) fn raise_for(connections: Connections) -> Result<(), UserError> {
+    let (Connections::Certain(count) | Connections::AtWorst(count)) = connections;
+    let needed = count.saturating_add(SPARE);
     let Some(hard) = raise_towards(needed) else { return Ok(()) };
+    let remedy = format!("raise it for this shell with `ulimit -Hn {needed}` as root");
+    if connections == Connections::AtWorst(count) {
+        output::talk(&format!(
+            "warning: if the server is slow, {count} connections need {needed} open files; the \
+             limit is {hard}\n  help: {remedy}, or bound what is in flight with --concurrency"
+        ));
+        return Ok(());
+    }
     Err(UserError::new(
         Exit::Resources,
-        format!("{connections} connections need {needed} open files; the limit is {hard}"),
+        format!("{count} connections need {needed} open files; the limit is {hard}"),
     )
-    .hint(format!("raise it for this shell with `ulimit -Hn {needed}` as root, or ask for fewer")))
+    .hint(format!("{remedy}, or ask for fewer")))
 }
 
 /// Raises the limit of open files as far as `connections` need or the hard limit allows: a server
 /// does not know how many clients will come.
 pub(crate) fn raise_for_up_to(connections: u64) {
-    let _ = raise_towards(connections + SPARE);
+    let _ = raise_towards(connections.saturating_add(SPARE));
 }
 
 /// Raises the limit to the hard one where it is below `needed`, and returns that one where it is

@@ -20,13 +20,11 @@ mod value;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
-
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 use crate::failure::{Exit, UserError};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),
     };
@@ -34,7 +32,7 @@ fn main() -> ExitCode {
         Command::Bench(settings) => bench::main(*settings),
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
-        Command::Completions { shell } => output::completions(shell, &mut Cli::command()),
+        Command::Completions { shell } => output::completions(shell, &mut cli::command()),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -125,11 +125,11 @@ impl FromStr for Share {
 }
 
 /// What an answer must keep to count as good: `ttft:200 tpot:50 e2el:5000`, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Goodput {
-    pub(crate) ttft_ms: Option<f64>,
-    pub(crate) tpot_ms: Option<f64>,
-    pub(crate) e2el_ms: Option<f64>,
+    pub(crate) ttft: Option<Duration>,
+    pub(crate) tpot: Option<Duration>,
+    pub(crate) e2el: Option<Duration>,
 }
 
 impl FromStr for Goodput {
@@ -142,38 +142,21 @@ impl FromStr for Goodput {
             let (name, value) = limit
                 .split_once(':')
                 .ok_or_else(|| format!("`{limit}` is not NAME:MILLISECONDS, such as ttft:200"))?;
-            let value: f64 = value
+            let value = value
                 .parse()
                 .ok()
-                .filter(|value: &f64| value.is_finite() && *value > 0.0)
-                .ok_or_else(|| format!("`{value}` is not a number of milliseconds above zero"))?;
+                .and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok())
+                .filter(|limit| !limit.is_zero())
+                .ok_or_else(|| format!("`{value}` is not a time in milliseconds above zero"))?;
             let slot = match name {
-                "ttft" => &mut goodput.ttft_ms,
-                "tpot" => &mut goodput.tpot_ms,
-                "e2el" | "e2e" => &mut goodput.e2el_ms,
+                "ttft" => &mut goodput.ttft,
+                "tpot" => &mut goodput.tpot,
+                "e2el" | "e2e" => &mut goodput.e2el,
                 other => return Err(format!("`{other}` is no figure; use ttft, tpot or e2el")),
             };
             *slot = Some(value);
         }
         if goodput == Self::default() { Err("no limit given".into()) } else { Ok(goodput) }
-    }
-}
-
-/// An HTTP header, written `Name: value`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) name: String,
-    pub(crate) value: String,
-}
-
-impl FromStr for Header {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // The value may be a secret: it is not repeated in the error.
-        let (name, value) =
-            text.split_once(':').ok_or("a header is written `Name: value`; there is no colon")?;
-        Ok(Self { name: name.trim().to_owned(), value: value.trim().to_owned() })
     }
 }
 
@@ -221,9 +204,11 @@ mod tests {
     #[test]
     fn limits_of_goodput_are_named() {
         let goodput: Goodput = "ttft:200 tpot:50 e2el:5000".parse().expect("legal");
-        assert_eq!(goodput.ttft_ms, Some(200.0));
-        assert_eq!(goodput.e2el_ms, Some(5000.0));
+        assert_eq!(goodput.ttft, Some(Duration::from_millis(200)));
+        assert_eq!(goodput.e2el, Some(Duration::from_secs(5)));
         assert!("ttfb:3".parse::<Goodput>().expect_err("unknown").contains("ttfb"));
-        assert!("ttft:-1".parse::<Goodput>().is_err());
+        for text in ["ttft:-1", "ttft:0", "ttft:1e300", "ttft:1e-300", "ttft:inf", "ttft:NaN"] {
+            assert!(text.parse::<Goodput>().is_err(), "{text}");
+        }
     }
 }

@@ -167,7 +167,8 @@ pub struct Exchange {
     pub vantage: Vantage,
     /// Whether it was sent to warm up, and counts in no figure.
     pub warmup: bool,
-    /// Whether the answer was asked for token by token.
+    /// Whether the answer came piece by piece. Where its head never came, or refused the request:
+    /// whether it was asked for so.
     pub streamed: bool,
     /// How often it was tried, 1 without retries.
     pub attempts: u32,

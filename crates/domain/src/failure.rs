@@ -19,7 +19,11 @@ pub enum ConnectStage {
 pub enum FailureKind {
     /// No connection to the server.
     Connect(ConnectStage),
-    /// A time limit passed: to connect, to the first token, between tokens, or in all.
+    /// The machine the request was to leave from had no file descriptor, port or memory left for
+    /// another connection: the client's own fault, not the server's.
+    ClientResources,
+    /// A time limit passed: to connect, to the first byte of the answer's body, between bytes, or in
+    /// all.
     Timeout,
     /// The server refused the credentials (HTTP 401 or 403).
     Unauthorized,
@@ -43,10 +47,11 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind, in the order reports list them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Connect(ConnectStage::Resolve),
         Self::Connect(ConnectStage::Tcp),
         Self::Connect(ConnectStage::Tls),
+        Self::ClientResources,
         Self::Timeout,
         Self::Unauthorized,
         Self::Rejected,
@@ -66,6 +71,7 @@ impl FailureKind {
             Self::Connect(ConnectStage::Resolve) => "resolve",
             Self::Connect(ConnectStage::Tcp) => "connect",
             Self::Connect(ConnectStage::Tls) => "tls",
+            Self::ClientResources => "client_resources",
             Self::Timeout => "timeout",
             Self::Unauthorized => "unauthorized",
             Self::Rejected => "rejected",
@@ -94,7 +100,9 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The HTTP status, where an answer came.
     pub status: Option<u16>,
-    /// What happened, in one line, with no secret and no prompt in it.
+    /// What happened, in one line. Where the server gave a reason these are its own words, cut
+    /// after some hundred characters. Secrets the client sent are taken out of them; whatever else
+    /// the server quotes is kept, and that may be a part of the prompt.
     pub message: String,
     /// How long the server asks to wait before another try.
     pub retry_after: Option<Duration>,

@@ -113,6 +113,9 @@ pub enum Progress<'a> {
         at: Arrival,
         /// The server's own id of the request.
         server_request_id: Option<&'a str>,
+        /// Whether the answer comes piece by piece, whatever was asked for. Of a refusal: what was
+        /// asked for.
+        streamed: bool,
     },
     /// A piece of the answer came.
     Chunk(Chunk<'a>),

@@ -25,7 +25,8 @@ pub enum CountSource {
     Server,
     /// The model's tokenizer, run over the text by the client.
     Tokenizer,
-    /// An estimate: one token a chunk of the answer, four bytes a token of the prompt.
+    /// An estimate: one token a chunk of a streamed answer, four bytes a token of the prompt and
+    /// of an answer in one piece.
     Estimate,
 }
 

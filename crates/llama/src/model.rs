@@ -184,8 +184,9 @@ impl Model {
         recurrent == 0 && hybrid == 0
     }
 
-    /// The tokens of `text`. With `special`, marks such as `<|im_end|>` become their own token, and
-    /// the begin-of-text mark is put first where the model wants one and the text has none.
+    /// The tokens of `text`, in which marks such as `<|im_end|>` are their own token either way. With
+    /// `special`, the begin-of-text mark is put first where the model wants one and the text has
+    /// none.
     #[must_use]
     pub fn tokenize(&self, text: &str, special: bool) -> Vec<Token> {
         let functions = self.inner.library.functions();

@@ -30,12 +30,22 @@ pub(crate) struct Slot {
     pub(crate) warmup: bool,
 }
 
+/// How a request's flight ended, for whoever sends the next one.
+#[derive(Clone, Copy)]
+pub(crate) struct Landing {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// Whether it never had a connection to go over.
+    pub(crate) unconnected: bool,
+}
+
 /// A request in flight. Its record is handed in when it lands, or as cancelled when it is dropped
 /// before that, so that no request that was started goes unrecorded.
 pub(crate) struct Flight {
     tower: Arc<Tower>,
     exchange: Option<Exchange>,
-    /// The answer's text, kept only where its tokens may have to be counted.
+    /// The answer's text, kept only where its tokens may have to be counted: there is a tokenizer,
+    /// or it came in one piece.
     answer: Option<AnswerText>,
     usage: Option<Usage>,
 }
@@ -82,15 +92,21 @@ impl Flight {
         Self { tower: Arc::clone(tower), exchange: Some(exchange), answer, usage: None }
     }
 
-    /// Completes the record and hands it in. Returns when the request ended.
+    /// Completes the record and hands it in.
     pub(crate) fn land(
         mut self,
         result: Result<Completion, Failure>,
         prompt: &Prompt,
         known_input: Option<u64>,
-    ) -> Timestamp {
+    ) -> Landing {
         let now = self.tower.clock.now();
-        let Some(mut exchange) = self.exchange.take() else { return now };
+        let unconnected = matches!(
+            &result,
+            Err(Failure { kind: FailureKind::Connect(_) | FailureKind::ClientResources, .. })
+        );
+        let Some(mut exchange) = self.exchange.take() else {
+            return Landing { at: now, unconnected };
+        };
         exchange.timeline.finished = match &result {
             Ok(completion) => completion.finished,
             Err(_) => Arrival::at(now),
@@ -98,34 +114,47 @@ impl Flight {
         self.usage = result.as_ref().ok().and_then(|completion| completion.usage);
         exchange.outcome = result.into();
         self.count_tokens(&mut exchange, prompt, known_input);
-        let finished = exchange.timeline.finished.arrived;
+        let at = exchange.timeline.finished.arrived;
         self.tower.live.end(&exchange);
         self.tower.intake.push(exchange);
-        finished
+        Landing { at, unconnected }
     }
 
-    /// Fills in token counts: the server's, else the tokenizer's, else an estimate.
+    /// Fills in token counts, input and output each by itself: the server's, else the tokenizer's,
+    /// else an estimate. A prompt or an answer of no tokens is none that was counted: servers that
+    /// report only a part, or nothing but zeros, are not believed in the rest.
     fn count_tokens(&self, exchange: &mut Exchange, prompt: &Prompt, known_input: Option<u64>) {
-        if let Some(usage) = self.usage {
-            exchange.usage = usage;
-            exchange.input_source = CountSource::Server;
-            exchange.output_source = CountSource::Server;
-            return;
-        }
+        let usage = self.usage.unwrap_or_default();
         let tokenizer = self.tower.tokenizer.as_deref();
-        (exchange.usage.input, exchange.input_source) = match (known_input, tokenizer) {
-            (Some(known), _) => (Tokens(known), CountSource::Tokenizer),
-            (None, Some(tokenizer)) => {
-                (Tokens(tokenizer.count(&prompt.text()) as u64), CountSource::Tokenizer)
-            }
-            (None, None) => (text::estimate_tokens(&prompt.text()), CountSource::Estimate),
-        };
-        (exchange.usage.output, exchange.output_source) = match (&self.answer, tokenizer) {
-            (Some(answer), Some(tokenizer)) => {
-                (Tokens(tokenizer.count(&answer.joined()) as u64), CountSource::Tokenizer)
-            }
-            _ => (Tokens(exchange.timeline.chunks.len() as u64), CountSource::Estimate),
-        };
+        if usage.input > Tokens(0) {
+            let Usage { input, cache_read, cache_write, .. } = usage;
+            exchange.usage = Usage { input, cache_read, cache_write, ..exchange.usage };
+            exchange.input_source = CountSource::Server;
+        } else {
+            (exchange.usage.input, exchange.input_source) = match (known_input, tokenizer) {
+                (Some(known), _) => (Tokens(known), CountSource::Tokenizer),
+                (None, Some(tokenizer)) => {
+                    (Tokens(tokenizer.count(&prompt.text()) as u64), CountSource::Tokenizer)
+                }
+                (None, None) => (text::estimate_tokens(&prompt.text()), CountSource::Estimate),
+            };
+        }
+        let chunks = &exchange.timeline.chunks;
+        if self.usage.is_some() && (usage.output > Tokens(0) || chunks.is_empty()) {
+            let Usage { output, reasoning, .. } = usage;
+            exchange.usage = Usage { output, reasoning, ..exchange.usage };
+            exchange.output_source = CountSource::Server;
+        } else {
+            (exchange.usage.output, exchange.output_source) = match (&self.answer, tokenizer) {
+                (Some(answer), Some(tokenizer)) => {
+                    (Tokens(tokenizer.count(&answer.joined()) as u64), CountSource::Tokenizer)
+                }
+                (Some(answer), None) => {
+                    (text::estimate_tokens(&answer.joined()), CountSource::Estimate)
+                }
+                (None, _) => (Tokens(chunks.len() as u64), CountSource::Estimate),
+            };
+        }
     }
 }
 
@@ -138,12 +167,16 @@ impl Sink for Flight {
                 exchange.attempts += 1;
                 timeline.chunks.clear();
                 (timeline.sent, timeline.headers) = (None, None);
-                self.answer = self.answer.take().map(|_| AnswerText::default());
+                self.answer = self.tower.tokenizer.is_some().then(AnswerText::default);
             }
             Progress::Connected(connection) => timeline.connection = Some(connection),
             Progress::Sent(at) => timeline.sent = Some(at),
-            Progress::Headers { at, server_request_id } => {
+            Progress::Headers { at, server_request_id, streamed } => {
                 timeline.headers = Some(at);
+                exchange.streamed = streamed;
+                if !streamed {
+                    self.answer.get_or_insert_default();
+                }
                 exchange.server_request_id = server_request_id.map(Box::from);
             }
             Progress::Chunk(chunk) => {

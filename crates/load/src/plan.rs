@@ -25,7 +25,8 @@ pub enum Load {
     Open(Open),
 }
 
-/// A closed loop.
+/// A closed loop. A user whose request got no connection waits before the next, whatever it thinks:
+/// 10 ms, doubled with each further one up to 1 s.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closed {
     /// How many users there are.

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::flight::{Flight, Slot, Tower};
+use crate::flight::{Flight, Landing, Slot, Tower};
 use crate::intake::Intake;
 use crate::plan::{Closed, Load, Open, Plan};
 use crate::schedule::{Schedule, join_offset};
@@ -27,6 +27,14 @@ const PREPARE_AT_ONCE: u64 = 128;
 const PREPARE_OPEN_MAX: u64 = 512;
 /// How many warm-up requests are in flight at a time at most.
 const WARMUP_AT_ONCE: u64 = 64;
+/// After how many users that join at once those who did are let run.
+const JOIN_AT_ONCE: u64 = 64;
+/// How long a user waits after a request that got no connection, doubled with each further one: a
+/// server that refuses connections at once must not make a closed loop spin.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(10);
+/// How long it waits at most.
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
 /// How a run is stopped from outside.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
@@ -133,6 +141,8 @@ pub struct Report {
     pub window_end: Timestamp,
     /// Measured requests that were started.
     pub requests: u64,
+    /// Open loop: how many requests the schedule had due by the window's end, started or not.
+    pub due: Option<u64>,
     /// Why no more were sent.
     pub cause: StopCause,
     /// Requests that were held back because records were not taken off fast enough.
@@ -189,6 +199,8 @@ struct Run {
     tower: Arc<Tower>,
     pacer: Pacer,
     control: Control,
+    /// Cancelled once no more is to be sent.
+    over: CancellationToken,
     claimed: AtomicU64,
     /// When the last request claimed was due, in nanoseconds.
     last_due: AtomicU64,
@@ -211,6 +223,7 @@ impl Run {
             workload: parts.workload,
             tower,
             pacer,
+            over: control.stop.child_token(),
             control,
             claimed: AtomicU64::new(0),
             last_due: AtomicU64::new(0),
@@ -220,7 +233,7 @@ impl Run {
 
     async fn carry_out(self: &Arc<Self>) -> Result<Report, Failure> {
         // Where it is stopped here, warming up and offering end at once.
-        if let Some(prepared) = self.unless_stopped(self.prepare_first()).await {
+        if let Some(prepared) = self.unless_over(self.prepare_first()).await {
             prepared?;
         }
         self.warm_up().await;
@@ -320,7 +333,8 @@ impl Run {
         }
     }
 
-    /// Lets users join as the ramp says, their connections opened a second ahead.
+    /// Lets users join as the ramp says, their connections opened a second ahead; no more of them
+    /// than there are requests to send.
     async fn offer_closed(
         self: &Arc<Self>,
         closed: &Closed,
@@ -328,10 +342,11 @@ impl Run {
         tasks: &mut JoinSet<()>,
     ) {
         let join = |user| start + join_offset(user, closed.users, self.plan.ramp);
+        let users = closed.users.min(self.plan.requests_max().unwrap_or(u64::MAX));
         let mut prepared = self.users_joining_by(closed, PREPARE_AHEAD);
-        for user in 0..closed.users {
+        for user in 0..users {
             while self.plan.prepare
-                && prepared < closed.users
+                && prepared < users
                 && join(prepared) <= join(user) + PREPARE_AHEAD
             {
                 let model = Arc::clone(&self.model);
@@ -342,8 +357,11 @@ impl Run {
                 prepared += 1;
             }
             let joining = self.pacer.until(join(user));
-            if self.unless_stopped(joining).await.is_none() || self.is_over() {
+            if self.unless_over(joining).await.is_none() || self.is_over() {
                 break;
+            }
+            if user % JOIN_AT_ONCE == JOIN_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
             }
             let (run, closed) = (Arc::clone(self), closed.clone());
             let joined = join(user);
@@ -354,22 +372,38 @@ impl Run {
         }
     }
 
-    /// One user: asks, waits for the answer, thinks, asks again.
+    /// One user: asks, waits for the answer, thinks, asks again. After a request that got no
+    /// connection it does not become ready for the next before a while has passed.
     async fn user(&self, closed: &Closed, user: u64, joined: Timestamp) {
-        let mut planned = joined;
-        for turn in 0..closed
+        let turns = closed
             .requests_per_user
-            .map_or(u32::MAX, |each| u32::try_from(each).unwrap_or(u32::MAX))
-        {
+            .map_or(u32::MAX, |each| u32::try_from(each).unwrap_or(u32::MAX));
+        let mut planned = joined;
+        let mut unconnected = 0;
+        for turn in 0..turns {
             self.tower.intake.admit().await;
             let Some(index) = self.claim(planned) else { break };
             let slot = Slot { user, turn, planned, warmup: false };
-            planned = self.perform(index, slot).await + closed.think;
-            let thinking = self.pacer.until(planned);
-            if self.unless_stopped(thinking).await.is_none() {
+            let landing = self.perform(index, slot).await;
+            if turn + 1 == turns || self.is_over() {
+                break;
+            }
+            unconnected = if landing.unconnected { unconnected + 1 } else { 0 };
+            planned = landing.at + closed.think.max(back_off(unconnected));
+            if self.unless_over(self.due_or_end(planned)).await.is_none() {
                 break;
             }
         }
+    }
+
+    /// Waits until `due`, or until the planned time is over.
+    fn due_or_end(&self, due: Timestamp) -> impl Future<Output = ()> {
+        self.pacer.until(self.end().map_or(due, |end| end.min(due)))
+    }
+
+    /// When the planned time is over, in a run that has one and has begun.
+    fn end(&self) -> Option<Timestamp> {
+        Some(self.tower.live.window_start()? + self.plan.stop.duration?)
     }
 
     /// Starts requests when the schedule says, whatever became of earlier ones. Where only so many
@@ -380,20 +414,14 @@ impl Run {
             let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
             Arc::new(Semaphore::new(most))
         });
-        // No more than are to be sent, so that nobody waits for one that will not be.
-        let most = self.plan.stop.requests.map_or(usize::MAX, |requests| requests as usize);
-        for offset in Schedule::new(open, self.plan.ramp, self.plan.seed).take(most) {
-            let due = start + offset;
-            let end = self.plan.stop.duration.map(|duration| start + duration);
-            let wake = end.map_or(due, |end| end.min(due));
-            let waking = self.pacer.until(wake);
-            if self.unless_stopped(waking).await.is_none() {
+        for due in self.schedule(open, start) {
+            if self.unless_over(self.due_or_end(due)).await.is_none() {
                 break;
             }
             self.tower.intake.admit().await;
             let turn = match &slots {
                 Some(slots) => {
-                    let turn = self.unless_stopped(Arc::clone(slots).acquire_owned()).await;
+                    let turn = self.unless_over(Arc::clone(slots).acquire_owned()).await;
                     let Some(Ok(turn)) = turn else { break };
                     Some(turn)
                 }
@@ -405,6 +433,8 @@ impl Run {
             tasks.spawn(async move {
                 run.perform(index, slot).await;
                 drop(turn);
+                // Whoever waits for the next one's time hears at once where this ended the run.
+                run.is_over();
             });
             while let Some(joined) = tasks.try_join_next() {
                 pass_on_panic(joined);
@@ -412,25 +442,32 @@ impl Run {
         }
     }
 
+    /// When each request of an open loop is due: no more than are to be sent, so that nobody waits
+    /// for one that will not be.
+    fn schedule(&self, open: &Open, start: Timestamp) -> impl Iterator<Item = Timestamp> + use<> {
+        let most = self.plan.stop.requests.map_or(usize::MAX, |requests| requests as usize);
+        let offsets = Schedule::new(open, self.plan.ramp, self.plan.seed).take(most);
+        offsets.map(move |offset| start + offset)
+    }
+
     /// The index of the request due at `planned`, or `None` where the run is over.
     fn claim(&self, planned: Timestamp) -> Option<u64> {
         if self.is_over() {
             return None;
         }
-        if let (Some(duration), Some(start)) =
-            (self.plan.stop.duration, self.tower.live.window_start())
-            && planned >= start + duration
-        {
+        if self.end().is_some_and(|end| planned >= end) {
             self.note_cause(StopCause::Duration);
             return None;
         }
         let index = self.claimed.fetch_add(1, Relaxed);
         if self.plan.stop.requests.is_some_and(|requests| index >= requests) {
             self.claimed.fetch_sub(1, Relaxed);
-            self.note_cause(StopCause::Requests);
             return None;
         }
         self.last_due.fetch_max(planned.as_nanos(), Relaxed);
+        if self.plan.stop.requests.is_some_and(|requests| index + 1 == requests) {
+            self.note_cause(StopCause::Requests);
+        }
         Some(index)
     }
 
@@ -445,10 +482,11 @@ impl Run {
         self.ended.get().is_some()
     }
 
-    /// Waits for `awaited`; `None`, and the run is over, where it is told to stop before.
-    async fn unless_stopped<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
-        let done = self.control.stop.run_until_cancelled(awaited).await;
+    /// Waits for `awaited`; `None` where the run is over before, or is told to stop.
+    async fn unless_over<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
+        let done = self.over.run_until_cancelled(awaited).await;
         if done.is_none() {
+            // Those who ended it noted why; whoever stopped it from outside did not.
             self.note_cause(StopCause::Interrupted);
         }
         done
@@ -456,10 +494,11 @@ impl Run {
 
     fn note_cause(&self, cause: StopCause) {
         self.ended.get_or_init(|| (cause, self.now()));
+        self.over.cancel();
     }
 
-    /// Sends one request and waits for its end; returns when that was.
-    async fn perform(&self, index: u64, slot: Slot) -> Timestamp {
+    /// Sends one request and waits for its end.
+    async fn perform(&self, index: u64, slot: Slot) -> Landing {
         let draft = if slot.warmup {
             self.workload.warmup_draft(index)
         } else {
@@ -499,8 +538,29 @@ impl Run {
             window_start: start,
             window_end,
             requests: self.tower.live.started(),
+            due: self.due_by(start, window_end),
             cause,
             held_back: self.tower.intake.held_back(),
+        }
+    }
+
+    /// How many requests of an open loop were due by the end of its window. The schedule is drawn
+    /// again, so that those nobody came to are counted too.
+    fn due_by(&self, start: Timestamp, window_end: Timestamp) -> Option<u64> {
+        let Load::Open(open) = &self.plan.load else { return None };
+        // What is due at the end of the planned time is not sent.
+        let planned = |due: &Timestamp| self.end().is_none_or(|end| *due < end);
+        let due = self.schedule(open, start).take_while(planned);
+        Some(due.take_while(|due| *due <= window_end).count() as u64)
+    }
+}
+
+/// How long a user waits whose last `unconnected` requests got no connection.
+fn back_off(unconnected: u32) -> Duration {
+    match unconnected.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => {
+            BACK_OFF_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(BACK_OFF_MAX)
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Plans carried out against a scripted model in virtual time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{
-    Clock, CountSource, Exchange, Failure, FailureKind, Model, Outcome, Sampling, Seed, Tokenizer,
+    Clock, ConnectStage, CountSource, Exchange, Failure, FailureKind, Model, Outcome, Sampling,
+    Seed, Tokenizer, Tokens, Usage,
 };
 use load::workload::{Scenario, Workload};
 use load::{
@@ -144,6 +146,91 @@ async fn users_think_and_leave_when_they_have_asked_enough() {
     assert_eq!(records.iter().map(|record| record.turn).collect::<Vec<_>>(), [0, 1, 2]);
 }
 
+/// However long its users think: they leave with the time, or with the last request.
+#[tokio::test(start_paused = true)]
+async fn a_run_ends_while_its_users_think() {
+    let thinking = |requests_per_user| {
+        Load::Closed(Closed { users: 2, think: 60 * SECOND, requests_per_user })
+    };
+    let second = Stop { duration: Some(SECOND), ..Stop::default() };
+    let failures = Stop { failures: Some(2), ..requests(100) };
+    for (load, stop, script, cause, after) in [
+        (thinking(None), second, answer(), StopCause::Duration, SECOND),
+        (thinking(None), requests(2), answer(), StopCause::Requests, 200 * MS),
+        (thinking(Some(1)), Stop::default(), answer(), StopCause::Requests, 200 * MS),
+        (
+            thinking(None),
+            failures,
+            Script::failure_of(FailureKind::Overloaded).ttft(10 * MS),
+            StopCause::Failures,
+            10 * MS,
+        ),
+    ] {
+        let stage = Stage::always(script);
+        let (report, records) = stage.run(plan(load, stop)).await;
+        assert_eq!((report.cause, records.len()), (cause, 2));
+        let took = stage.clock.now().since(report.window_start);
+        assert!(took < after + 2 * MS, "{cause:?} after {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_who_get_no_connection_wait_longer_each_time() {
+    for kind in [FailureKind::Connect(ConnectStage::Tcp), FailureKind::ClientResources] {
+        let stage = Stage::new(|clock| {
+            ScriptedModel::new(clock, move |index, _| match index {
+                3 => Script::tokens(1),
+                _ => Script::failure_of(kind),
+            })
+        });
+        let (report, records) = stage.run(plan(closed(1), requests(13))).await;
+        assert_eq!(
+            planned_ms(&report, &records),
+            [0, 10, 30, 70, 70, 80, 100, 140, 220, 380, 700, 1_340, 2_340],
+            "{kind}"
+        );
+        assert!(records.iter().all(|record| record.timeline.schedule_lag() < 2 * MS));
+    }
+    let stage = Stage::always(Script::failure_of(FailureKind::Overloaded).ttft(MS));
+    let (report, records) = stage.run(plan(closed(1), requests(3))).await;
+    assert_eq!(planned_ms(&report, &records), [0, 1, 2], "a server that answers is not spared");
+
+    let refused = Script::failure_of(FailureKind::Connect(ConnectStage::Tcp));
+    let load = Load::Closed(Closed { users: 1, think: SECOND, requests_per_user: None });
+    let (report, records) = Stage::always(refused).run(plan(load, requests(3))).await;
+    assert_eq!(planned_ms(&report, &records), [0, 1_000, 2_000], "thinking is waiting too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_users_join_than_there_are_requests() {
+    let stage = Stage::always(answer());
+    let ramped = Plan { ramp: 10 * SECOND, ..plan(closed(1_000), requests(4)) };
+    let (report, _) = stage.run(ramped).await;
+    assert_eq!((report.requests, stage.model.prepared()), (4, 4));
+    let (report, _) = stage.run(plan(closed(u64::MAX), requests(4))).await;
+    assert_eq!(report.requests, 4);
+}
+
+/// A crowd that joins at once is not made in one go: its first requests need not wait for all of
+/// its users, and may end the run before.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_lets_its_first_users_ask_while_it_gathers() {
+    let crowd = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&crowd);
+    let stage = Stage::new(move |clock| {
+        ScriptedModel::new(clock, move |_, _| {
+            let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+            seen.fetch_max(alive, Ordering::Relaxed);
+            Script::failure_of(FailureKind::Overloaded)
+        })
+    });
+    let stop = Stop { failures: Some(1), duration: Some(SECOND), ..Stop::default() };
+    let (report, _) = stage.run(Plan { prepare: false, ..plan(closed(100_000), stop) }).await;
+    assert_eq!(report.cause, StopCause::Failures);
+    let crowd = crowd.load(Ordering::Relaxed);
+    assert!((1..1_000).contains(&crowd), "{crowd} users before the first asked");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_open_loop_keeps_its_schedule_however_slow_the_answers() {
     let stage = Stage::always(Script::tokens(1).ttft(10 * SECOND));
@@ -227,6 +314,33 @@ async fn stopping_sends_nothing_that_still_waits_for_its_turn() {
         .0;
     assert_eq!(report.cause, StopCause::Interrupted);
     assert_eq!((report.requests, records.len()), (2, 2), "one was answered, one was in flight");
+    assert_eq!(report.due, Some(16), "the others are not forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_tells_how_many_requests_were_due() {
+    let within = |duration| Stop { duration: Some(duration), ..Stop::default() };
+    let failing = Stop { failures: Some(1), ..requests(50) };
+    let refused = Script::failure_of(FailureKind::Overloaded).ttft(250 * MS);
+    for (load, stop, script, due) in [
+        (closed(1), requests(3), answer(), None),
+        (open(10.0, None), requests(30), answer(), Some(30)),
+        (open(10.0, Some(1)), within(SECOND), answer(), Some(10)),
+        (open(10.0, None), Stop { requests: Some(4), ..within(SECOND) }, answer(), Some(4)),
+        (open(10.0, Some(1)), failing, refused, Some(3)),
+    ] {
+        let (report, _) = Stage::always(script).run(plan(load.clone(), stop)).await;
+        assert_eq!(report.due, due, "{load}, {stop:?}");
+    }
+
+    let stage = Stage::always(Script::tokens(1).hanging());
+    let (report, _) = tokio::join!(stage.run(plan(open(100.0, Some(2)), requests(5_000))), async {
+        tokio::time::sleep(2_995 * MS).await;
+        stage.control.abort.cancel();
+    })
+    .0;
+    assert_eq!((report.cause, report.requests), (StopCause::Aborted, 2));
+    assert_eq!(report.due, Some(300));
 }
 
 /// What was due inside the planned time is sent, however late its turn comes.
@@ -275,34 +389,73 @@ async fn warm_up_comes_first_and_is_marked() {
     assert!(prompts[..4].iter().all(|warm| !prompts[4..].contains(warm)), "no prompt is warmed up");
 }
 
+/// Takes every byte for a token.
+struct Letters;
+
+impl Tokenizer for Letters {
+    fn encode(&self, text: &str) -> Vec<u32> {
+        text.bytes().map(u32::from).collect()
+    }
+    fn decode(&self, tokens: &[u32]) -> String {
+        tokens.iter().filter_map(|&token| char::from_u32(token)).collect()
+    }
+    fn vocabulary_size(&self) -> usize {
+        256
+    }
+    fn name(&self) -> &str {
+        "letters"
+    }
+}
+
+/// The record of one request that goes by `script`.
+async fn record_of(script: Script, tokenizer: Option<Arc<dyn Tokenizer>>) -> Exchange {
+    let stage = Stage { tokenizer, ..Stage::always(script) };
+    let (_, mut records) = stage.run(plan(closed(1), requests(1))).await;
+    records.remove(0)
+}
+
 #[tokio::test(start_paused = true)]
 async fn tokens_are_counted_by_the_server_else_the_tokenizer_else_estimated() {
-    struct Letters;
-    impl Tokenizer for Letters {
-        fn encode(&self, text: &str) -> Vec<u32> {
-            text.bytes().map(u32::from).collect()
-        }
-        fn decode(&self, tokens: &[u32]) -> String {
-            tokens.iter().filter_map(|&token| char::from_u32(token)).collect()
-        }
-        fn vocabulary_size(&self) -> usize {
-            256
-        }
-        fn name(&self) -> &str {
-            "letters"
-        }
-    }
-    let counted = |script: Script, tokenizer: Option<Arc<dyn Tokenizer>>| async move {
-        let stage = Stage { tokenizer, ..Stage::always(script) };
-        let (_, records) = stage.run(plan(closed(1), requests(1))).await;
-        (records[0].usage.output.count(), records[0].output_source)
+    let answer = || Script::answer(["ab", "cde"]);
+    let reported = |input, output| {
+        let (input, output) = (Tokens(input), Tokens(output));
+        answer().usage(Some(Usage { input, output, ..Usage::default() }))
     };
-    let reported = Script::answer(["ab", "cde"]);
-    let silent = Script::answer(["ab", "cde"]).usage(None);
-    let letters: Arc<dyn Tokenizer> = Arc::new(Letters);
-    assert_eq!(counted(reported, Some(Arc::clone(&letters))).await, (2, CountSource::Server));
-    assert_eq!(counted(silent.clone(), Some(letters)).await, (5, CountSource::Tokenizer));
-    assert_eq!(counted(silent, None).await, (2, CountSource::Estimate));
+    let letters = || Some(Arc::new(Letters) as Arc<dyn Tokenizer>);
+    let asked = Workload::scenario(Scenario::ShortQueries, Seed(0)).draft(0).prompt.text().len();
+    let (bytes, quarter) = (asked as u64, text::estimate_tokens(&"x".repeat(asked)).count());
+    let (server, tokenizer, estimate) =
+        (CountSource::Server, CountSource::Tokenizer, CountSource::Estimate);
+    for (script, counter, input, output) in [
+        (reported(7, 2), letters(), (7, server), (2, server)),
+        (answer().usage(None), letters(), (bytes, tokenizer), (5, tokenizer)),
+        (answer().usage(None), None, (quarter, estimate), (2, estimate)),
+        // A count that is left out, or nothing, is no count; the other one stands.
+        (reported(7, 0), letters(), (7, server), (5, tokenizer)),
+        (reported(7, 0), None, (7, server), (2, estimate)),
+        (reported(0, 2), letters(), (bytes, tokenizer), (2, server)),
+        (reported(0, 0), None, (quarter, estimate), (2, estimate)),
+        // An empty answer has none.
+        (Script::tokens(0), letters(), (1, server), (0, server)),
+        // In one piece: a chunk that is no token.
+        (
+            Script::answer(["abcdefgh"]).whole().usage(None),
+            None,
+            (quarter, estimate),
+            (2, estimate),
+        ),
+    ] {
+        let shown = format!("{script:?}");
+        let record = record_of(script, counter).await;
+        assert_eq!((record.usage.input.count(), record.input_source), input, "{shown}");
+        assert_eq!((record.usage.output.count(), record.output_source), output, "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_says_whether_the_answer_was_streamed_whatever_was_asked() {
+    assert!(record_of(answer(), None).await.streamed);
+    assert!(!record_of(answer().whole(), None).await.streamed, "asked for, not given");
 }
 
 #[tokio::test(start_paused = true)]

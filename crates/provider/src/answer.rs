@@ -144,18 +144,8 @@ impl Answer {
         sink: &mut dyn Sink,
     ) -> Result<Self, Failure> {
         let Head { status, fields } = *head;
-        sink.progress(Progress::Headers {
-            at,
-            server_request_id: dialect::server_request_id(|name| fields.get(name)),
-        });
         let says = |token: &str| fields.mentions("content-type", token);
         let body = match expect {
-            Expect::Answer { .. } if (200..300).contains(&status) && says("text/html") => {
-                return Err(malformed(
-                    "the server answered with a web page, not as a model would; check the URL and \
-                     its path",
-                ));
-            }
             Expect::Answer { format, streamed } if (200..300).contains(&status) => {
                 if says("text/event-stream") || streamed && !says("application/json") {
                     Body::Stream(format, Box::new(AnswerDecoder::new(format)))
@@ -170,6 +160,21 @@ impl Answer {
                 is_refusal: matches!(expect, Expect::Answer { .. }),
             }),
         };
+        sink.progress(Progress::Headers {
+            at,
+            server_request_id: dialect::server_request_id(|name| fields.get(name)),
+            streamed: match (&body, expect) {
+                (Body::Stream(..), _) => true,
+                (Body::Whole(..), _) | (Body::Kept(_), Expect::Anything) => false,
+                (Body::Kept(_), Expect::Answer { streamed, .. }) => streamed,
+            },
+        });
+        if matches!(body, Body::Stream(..) | Body::Whole(..)) && says("text/html") {
+            return Err(malformed(
+                "the server answered with a web page, not as a model would; check the URL and its \
+                 path",
+            ));
+        }
         Ok(Self { body, has_body: false, begun: false })
     }
 

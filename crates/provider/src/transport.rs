@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use domain::{Arrival, Clock, ConnectStage, Connection, Failure, FailureKind};
+use nix::errno::Errno;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -203,13 +204,13 @@ impl Connector {
         let begun = self.clock.now();
         let addresses = self.within(deadline, "address", self.resolve()).await??;
         let resolved = self.clock.now();
-        let connecting = TcpStream::connect(addresses);
+        let connecting = connect_to_one_of(addresses);
         let tcp = self.within(deadline, "connection", connecting).await?.map_err(|error| {
-            self.failure(ConnectStage::Tcp, format!("cannot connect to {}: {error}", self.url))
+            let what = format!("cannot connect to {}", self.url);
+            failure(ConnectStage::Tcp, &what, &error)
         })?;
-        tcp.set_nodelay(true).map_err(|error| {
-            self.failure(ConnectStage::Tcp, format!("cannot set up the socket: {error}"))
-        })?;
+        tcp.set_nodelay(true)
+            .map_err(|error| failure(ConnectStage::Tcp, "cannot set up the socket", &error))?;
         let connected = self.clock.now();
         let stream = StampedStream::new(tcp, Arc::clone(&self.clock));
         self.stamped.fetch_and(stream.is_stamped(), Ordering::Relaxed);
@@ -226,12 +227,12 @@ impl Connector {
             .map_err(|error| {
                 let hint = self.tls_hint(&error);
                 let message = format!("TLS with {} failed: {error}{hint}", self.url);
-                self.failure(ConnectStage::Tls, message)
+                unconnected(ConnectStage::Tls, message)
             })?;
         cost.secure = Some(self.clock.now().since(connected));
         if self.http == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             let message = format!("{} does not offer HTTP/2; choose HTTP/1.1", self.url);
-            return Err(self.failure(ConnectStage::Tls, message));
+            return Err(unconnected(ConnectStage::Tls, message));
         }
         Ok((Transport::Secure(Box::new(stream)), cost))
     }
@@ -267,21 +268,64 @@ impl Connector {
             tokio::net::lookup_host((self.url.host.as_str(), self.url.port))
                 .await
                 .map_err(|error| {
-                    self.failure(
-                        ConnectStage::Resolve,
-                        format!("cannot find host `{}`: {error}", self.url.host),
-                    )
+                    let what = format!("cannot find host `{}`", self.url.host);
+                    failure(ConnectStage::Resolve, &what, &error)
                 })?
                 .collect();
         if found.is_empty() {
             let message = format!("host `{}` has no address", self.url.host);
-            return Err(self.failure(ConnectStage::Resolve, message));
+            return Err(unconnected(ConnectStage::Resolve, message));
         }
         Ok(self.addresses.get_or_init(|| found))
     }
+}
 
-    fn failure(&self, stage: ConnectStage, message: String) -> Failure {
-        Failure::new(FailureKind::Connect(stage), message)
+/// Connects to the first of `addresses` that can be reached.
+///
+/// # Errors
+/// The [more telling](more_telling) of those that the addresses met.
+async fn connect_to_one_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut told: Option<io::Error> = None;
+    for &address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => told = Some(more_telling(told, error)),
+        }
+    }
+    Err(told.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+/// Of what two addresses met, what was no fault of this machine: a machine without IPv6 has no
+/// address to go to `::1` from, but that is not why no server is on `localhost`.
+fn more_telling(earlier: Option<io::Error>, error: io::Error) -> io::Error {
+    match earlier {
+        Some(earlier) if own_lack(&error).is_some() => earlier,
+        Some(_) | None => error,
+    }
+}
+
+/// The failure at `stage` that `error` stands for: the server's, or this machine's own.
+fn failure(stage: ConnectStage, what: &str, error: &io::Error) -> Failure {
+    match own_lack(error) {
+        Some(lack) => {
+            Failure::new(FailureKind::ClientResources, format!("{what}: {lack} ({error})"))
+        }
+        None => unconnected(stage, format!("{what}: {error}")),
+    }
+}
+
+fn unconnected(stage: ConnectStage, message: String) -> Failure {
+    Failure::new(FailureKind::Connect(stage), message)
+}
+
+/// What this machine lacks for another connection, where that is why it was not opened.
+fn own_lack(error: &io::Error) -> Option<&'static str> {
+    match Errno::from_raw(error.raw_os_error()?) {
+        Errno::EMFILE => Some("this process has too many open files"),
+        Errno::ENFILE => Some("this machine has too many open files"),
+        Errno::EADDRNOTAVAIL => Some("this machine has no free port or no address to connect from"),
+        Errno::ENOBUFS | Errno::ENOMEM => Some("this machine has no memory for another socket"),
+        _ => None,
     }
 }
 
@@ -366,6 +410,44 @@ mod trust_all {
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
             self.0.signature_verification_algorithms.supported_schemes()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_not_the_servers_failure() {
+        let (tcp, own) = (FailureKind::Connect(ConnectStage::Tcp), FailureKind::ClientResources);
+        for (errno, kind, part) in [
+            (Errno::EMFILE, own, "cannot connect: this process has too many open files"),
+            (Errno::ENFILE, own, "this machine has too many open files"),
+            (Errno::EADDRNOTAVAIL, own, "no free port"),
+            (Errno::ENOBUFS, own, "no memory"),
+            (Errno::ECONNREFUSED, tcp, "cannot connect: "),
+            (Errno::ENETUNREACH, tcp, "unreachable"),
+        ] {
+            let failure = failure(ConnectStage::Tcp, "cannot connect", &errno.into());
+            assert_eq!(failure.kind, kind, "{errno}");
+            assert!(failure.message.contains(part), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_refuses_is_told_before_an_address_of_no_use_here() {
+        let of = |errnos: [Errno; 2]| {
+            let [first, second] = errnos.map(io::Error::from);
+            more_telling(Some(more_telling(None, first)), second).raw_os_error()
+        };
+        let (refused, useless) = (Errno::ECONNREFUSED, Errno::EADDRNOTAVAIL);
+        for (met, told) in [
+            ([refused, useless], refused),
+            ([useless, refused], refused),
+            ([useless, Errno::EMFILE], useless),
+        ] {
+            assert_eq!(of(met), Some(told as i32), "{met:?}");
         }
     }
 }

@@ -116,6 +116,10 @@ struct RunEntry<'a> {
     steady_state: SteadyEntry,
     delivery: Option<DeliveryEntry>,
     unstamped_chunk_share: Option<f64>,
+    /// Chunks that shared a read with a later one: they came no later than recorded.
+    merged_chunk_share: Option<f64>,
+    /// Whole answers where streams were asked for.
+    not_streamed_share: Option<f64>,
     distinct_prompts: Option<u64>,
     clock_step_ms: Option<f64>,
     process: Option<ProcessEntry>,
@@ -170,6 +174,8 @@ impl<'a> RunEntry<'a> {
             },
             delivery: summary.delivery.as_ref().map(DeliveryEntry::of),
             unstamped_chunk_share: summary.unstamped.as_ref().map(Proportion::share).map(rounded),
+            merged_chunk_share: summary.merged.as_ref().map(Proportion::share).map(rounded),
+            not_streamed_share: summary.not_streamed.as_ref().map(Proportion::share).map(rounded),
             distinct_prompts: summary.distinct_prompts,
             clock_step_ms: summary.clock_step_nanos.map(|nanos| nanos as f64 / 1e6),
             process: run.process.map(|used| ProcessEntry {

@@ -24,6 +24,7 @@ pub struct Script {
     itl: Duration,
     read_lag: Duration,
     chunks: Vec<(ChunkKind, OwnedPayload)>,
+    whole: bool,
     hold: Option<Gate>,
     ending: ScriptEnding,
 }
@@ -52,6 +53,7 @@ impl Script {
             itl: Duration::ZERO,
             read_lag: Duration::ZERO,
             chunks,
+            whole: false,
             hold: None,
             ending: ScriptEnding::Success { finish: FinishReason::Stop, usage: Some(usage) },
         }
@@ -114,6 +116,13 @@ impl Script {
     #[must_use]
     pub fn wire(mut self, format: WireFormat, kind: ChunkKind, data: impl Into<Vec<u8>>) -> Self {
         self.chunks.push((kind, OwnedPayload::Wire { format, data: data.into() }));
+        self
+    }
+
+    /// Says that the answer comes in one piece, whatever was asked for.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 
@@ -296,7 +305,8 @@ impl ScriptedModel {
         if !script.chunks.is_empty() || matches!(script.ending, ScriptEnding::Success { .. }) {
             let at = self.arrival(&script);
             let id = format!("scripted-{index}");
-            sink.progress(Progress::Headers { at, server_request_id: Some(&id) });
+            let streamed = request.stream && !script.whole;
+            sink.progress(Progress::Headers { at, server_request_id: Some(&id), streamed });
         }
         for (chunk, (kind, payload)) in script.chunks.iter().enumerate() {
             sleep_until(script.at(origin, chunk)).await;

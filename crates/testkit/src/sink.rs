@@ -51,6 +51,8 @@ pub enum Step {
         at: Arrival,
         /// The server's own id of the request.
         server_request_id: Option<String>,
+        /// Whether the answer comes piece by piece.
+        streamed: bool,
     },
     /// A piece of the answer came.
     Chunk {
@@ -69,8 +71,9 @@ impl From<Progress<'_>> for Step {
             Progress::Attempt => Self::Attempt,
             Progress::Connected(connection) => Self::Connected(connection),
             Progress::Sent(at) => Self::Sent(at),
-            Progress::Headers { at, server_request_id } => {
-                Self::Headers { at, server_request_id: server_request_id.map(str::to_owned) }
+            Progress::Headers { at, server_request_id, streamed } => {
+                let server_request_id = server_request_id.map(str::to_owned);
+                Self::Headers { at, server_request_id, streamed }
             }
             Progress::Chunk(chunk) => {
                 Self::Chunk { at: chunk.at, kind: chunk.kind, payload: chunk.payload.into() }
@@ -139,6 +142,15 @@ impl CollectingSink {
                 OwnedPayload::Wire { .. } => None,
             })
             .collect()
+    }
+
+    /// Whether the answer came piece by piece, as the last head said.
+    #[must_use]
+    pub fn streamed(&self) -> Option<bool> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Headers { streamed, .. } => Some(*streamed),
+            _ => None,
+        })
     }
 
     /// The server's own id of the request, from the last head that had one.

@@ -10,8 +10,9 @@
 //!   answer). `started` is `planned` if not given.
 //! - `run origin=planned|started end=E ...` sums up the requests so far. Further keys: `known=E` (an
 //!   end known beforehand), `convention=NAME`, `ttft`, `tpot`, `e2el` (limits), `prompts`,
-//!   `before` (requests of earlier runs), `clock_step`, and the bare words `in_process` and
-//!   `demanding` (answers are to reach their limit).
+//!   `before` (requests of earlier runs), `clock_step`, and the bare words `in_process`,
+//!   `demanding` (answers are to reach their limit) and `streaming` (streams were asked for). `due`
+//!   is how many requests were due by its end.
 //! - `expect FIGURE VALUE` holds a figure of the last run against a number, `none` or words.
 //! - `clear` forgets the requests.
 //!
@@ -155,6 +156,7 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
     };
     let mut end = ZERO;
     let (mut clock_step, mut before, mut demanding) = (None, 0, false);
+    let (mut due, mut streaming) = (None, false);
     for (key, value) in settings(text) {
         let slo = || Some(duration(number(value)));
         match key {
@@ -178,6 +180,8 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
             "prompts" => spec.distinct_prompts = Some(whole(value)),
             "before" => before = whole(value),
             "demanding" => demanding = true,
+            "streaming" => streaming = true,
+            "due" => due = Some(whole(value)),
             "clock_step" => clock_step = Some((number(value) * 1e6) as i64),
             "in_process" => spec.arrivals = ArrivalClock::InProcess,
             _ => panic!("unknown key {key} of a run"),
@@ -187,6 +191,10 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
     requests.iter().for_each(|sketch| run.record(&sketch.exchange()));
     clock_step.into_iter().for_each(|nanos| run.note_clock_step(nanos));
     run.note_sent_before(before);
+    due.into_iter().for_each(|due| run.note_due(due));
+    if streaming {
+        run.note_stream_asked();
+    }
     if demanding {
         run.note_lengths_demanded();
     }
@@ -246,6 +254,7 @@ fn value(run: &RunSummary, figure: &str) -> Option<f64> {
         ("output_throughput", _) => Some(run.output_throughput),
         ("total_throughput", _) => Some(run.total_throughput),
         ("tokens_per_chunk", _) => run.tokens_per_chunk,
+        ("merged", _) => run.merged.map(|merged| merged.share()),
         ("connections", "opened") => count(run.connections.opened),
         ("connections", "mean_ms") => run.connections.mean_ms,
         ("goodput", "met") => run.goodput.and_then(|goodput| count(goodput.met.hits)),

@@ -8,7 +8,7 @@ use analysis::{Convention, Slo};
 use dialect::{IgnoreEos, LimitField, RequestOptions};
 use domain::{Sampling, Secret, Seed, WireFormat};
 use load::{Arrivals, Closed, Load, Open, Stop};
-use provider::{BaseUrl, HttpVersion, Retries, Target, Timeouts, Tls};
+use provider::{BaseUrl, HttpVersion, Retries, Target, TargetError, Timeouts, Tls};
 
 use super::scope;
 use super::settings::{
@@ -16,11 +16,14 @@ use super::settings::{
     WorkloadSettings,
 };
 use crate::failure::{Exit, UserError};
+use crate::limit::Connections;
 use crate::output;
 use crate::value::{Goodput, Rate, Span};
 
 /// How many requests a run sends where nothing says when it ends.
 const REQUESTS_DEFAULT: u64 = 100;
+/// The most users of one load: each is a task with its state, some kilobytes.
+const CONCURRENCY_MAX: u64 = 1_000_000;
 
 /// A bench whose settings hold together.
 #[derive(Debug)]
@@ -99,13 +102,32 @@ impl Bench {
         })
     }
 
-    /// The most connections that can be open at once.
-    pub(crate) fn connections_max(&self) -> u64 {
+    /// How many connections the largest load opens at once; none where the model is embedded.
+    pub(crate) fn connections(&self) -> Option<Connections> {
+        let Subject::Remote { target, .. } = &self.subject else { return None };
+        let sent = self.stop.requests.unwrap_or(u64::MAX);
         let at_once = |load: &Load| match load {
-            Load::Closed(closed) => closed.users,
-            Load::Open(open) => open.in_flight_max.unwrap_or(1_024),
+            Load::Closed(closed) => Connections::Certain(closed.users.min(sent)),
+            Load::Open(open) => match open.in_flight_max {
+                Some(most) => Connections::Certain(most.min(sent)),
+                None => Connections::AtWorst(self.in_flight_at_worst(target, open).min(sent)),
+            },
         };
-        self.loads.iter().map(at_once).max().unwrap_or(1)
+        let count = |connections: &Connections| match *connections {
+            Connections::Certain(count) | Connections::AtWorst(count) => count,
+        };
+        self.loads.iter().map(at_once).max_by_key(count)
+    }
+
+    /// How many requests of a schedule without a bound can be in flight together: no more than are
+    /// due in the run's time, nor, where a failed one is not tried again, in the time that one may
+    /// take.
+    fn in_flight_at_worst(&self, target: &Target, open: &Open) -> u64 {
+        let Timeouts { connect, total, .. } = target.timeouts;
+        let one = total.filter(|_| target.retries.most == 0).map(|total| connect + total);
+        let spans = [self.stop.duration, one];
+        let longest = spans.into_iter().flatten().min().unwrap_or(Duration::MAX);
+        (open.rate_per_s * longest.as_secs_f64()).ceil() as u64
     }
 }
 
@@ -126,7 +148,7 @@ fn remote(
     settings: &TargetSettings,
     workload: &WorkloadSettings,
 ) -> Result<Subject, UserError> {
-    let base = BaseUrl::parse(url).map_err(|error| UserError::usage(error.to_string()))?;
+    let base = BaseUrl::parse(url).map_err(url_error)?;
     let format = match settings.endpoint_type {
         Some(EndpointType::Chat) => WireFormat::OpenAiChat,
         Some(EndpointType::Completions) => WireFormat::OpenAiCompletions,
@@ -136,7 +158,7 @@ fn remote(
     let mut target = Target::new(base, format);
     target.key = key(settings, format)?;
     target.headers =
-        settings.header.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
+        settings.header.iter().map(|text| header(text)).collect::<Result<_, UserError>>()?;
     target.options = RequestOptions {
         extra_body: extra_body(settings.extra_body.as_deref())?,
         include_usage: true,
@@ -168,6 +190,33 @@ fn remote(
     target.retries = Retries { most: settings.retries.unwrap_or(0) };
     target.check().map_err(|error| UserError::usage(error.to_string()))?;
     Ok(Subject::Remote { target: Box::new(target), is_guess: settings.endpoint_type.is_none() })
+}
+
+/// A URL may hold credentials, so it is not repeated.
+fn url_error(error: TargetError) -> UserError {
+    match error {
+        TargetError::Url { reason, .. } => {
+            UserError::usage(format!("the URL given to --url cannot be used: {reason}"))
+                .hint("write it like --url http://127.0.0.1:8000")
+        }
+        error @ (TargetError::Header { .. } | TargetError::Certificate(_)) => {
+            UserError::usage(error.to_string())
+        }
+    }
+}
+
+/// Takes `Name: value` apart. What is wrong is said without repeating any of it: it may be a key.
+fn header(text: &str) -> Result<(String, String), UserError> {
+    let wrong = |problem: &str| {
+        UserError::usage(format!("a header given to --header {problem}"))
+            .hint("write it like --header 'Authorization: Bearer KEY', in quotes")
+    };
+    let (name, value) = text.split_once(':').ok_or_else(|| wrong("has no colon"))?;
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_allowed) {
+        return Err(wrong("has a name that headers may not have"));
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 /// Providers that refuse requests with a member they do not know, by the end of their host names.
@@ -205,14 +254,20 @@ fn names_ignore_eos(options: &RequestOptions) -> bool {
 
 fn key(settings: &TargetSettings, format: WireFormat) -> Result<Option<Secret>, UserError> {
     if let Some(path) = &settings.api_key_file {
-        let bytes = read(path)?;
+        // The key itself may have been given in place of a file, so that is not repeated.
+        let hint = "give the path of a file whose first line is the key";
+        let bytes = read_bytes(path).map_err(|error| {
+            let problem = format!("cannot read the file given to --api-key-file: {error}");
+            UserError::new(Exit::File, problem).hint(hint)
+        })?;
         let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().next().unwrap_or_default().trim();
         if line.is_empty() {
             return Err(UserError::new(
                 Exit::File,
-                format!("{} has no key on its first line", path.display()),
-            ));
+                "the file given to --api-key-file has no key on its first line",
+            )
+            .hint(hint));
         }
         return Ok(Some(Secret::new(line)));
     }
@@ -227,10 +282,14 @@ fn extra_body(
     text: Option<&str>,
 ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, UserError> {
     let Some(text) = text else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|error| {
-        UserError::usage(format!("--extra-body is not a JSON object: {error}"))
-            .hint(r#"write it like --extra-body '{"top_k": 20}'"#)
-    })
+    // Only the place of an error is told: its text may quote the value, which may hold a secret.
+    let place = match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(body)) => return Ok(Some(body)),
+        Ok(_) => String::new(),
+        Err(error) => format!(": see line {}, column {}", error.line(), error.column()),
+    };
+    Err(UserError::usage(format!("--extra-body is not a JSON object{place}"))
+        .hint(r#"write it like --extra-body '{"top_k": 20}'"#))
 }
 
 fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
@@ -243,6 +302,12 @@ fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
     let concurrency = settings.concurrency.as_ref().map(|list| &list.0);
     if concurrency.is_some_and(|list| list.contains(&0)) {
         return Err(UserError::usage("--concurrency 0 sends nothing").hint("give 1 or more"));
+    }
+    if concurrency.is_some_and(|list| list.iter().any(|users| *users > CONCURRENCY_MAX)) {
+        return Err(UserError::usage(format!(
+            "--concurrency is more than one client drives: {CONCURRENCY_MAX}"
+        ))
+        .hint("ask for fewer, or share the load among several machines"));
     }
     let Some(rates) = &settings.request_rate else {
         if settings.arrivals.is_some() || settings.burstiness.is_some() {
@@ -265,6 +330,13 @@ fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
             ))
             .hint("use --concurrency without --request-rate"));
         }
+    }
+    let is_scheduled = rates.0.iter().any(|rate| rate.per_s.is_finite());
+    if !is_scheduled && (settings.arrivals.is_some() || settings.burstiness.is_some()) {
+        return Err(UserError::usage(
+            "arrivals are drawn for a finite request rate; `inf` is none",
+        )
+        .hint("leave --arrivals and --burstiness out, or give a rate such as 20/s"));
     }
     let limits: Vec<Option<u64>> =
         concurrency.map_or_else(|| vec![None], |list| list.iter().copied().map(Some).collect());
@@ -336,18 +408,21 @@ fn sampling(settings: &WorkloadSettings) -> Result<Sampling, UserError> {
     })
 }
 
-fn slo(goodput: Goodput) -> Slo {
-    let limit = |ms: Option<f64>| ms.map(|ms| Duration::from_secs_f64(ms / 1e3));
-    Slo { ttft: limit(goodput.ttft_ms), tpot: limit(goodput.tpot_ms), e2el: limit(goodput.e2el_ms) }
+fn slo(Goodput { ttft, tpot, e2el }: Goodput) -> Slo {
+    Slo { ttft, tpot, e2el }
 }
 
 /// The bytes of a file the user named.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UserError> {
-    #[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
-    std::fs::read(path).map_err(|error| {
+    read_bytes(path).map_err(|error| {
         UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
             .hint("give the path of a file this user may read")
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    std::fs::read(path)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use analysis::RunSummary;
 use domain::WallAnchor;
 use load::Load;
 use report::{Benchmark, ProcessUse, Run, Style, console, json};
-use serde_json::{Value, json};
 use store::{Existing, Format, Recorder, StoreError};
 
+use super::check::Bench;
+use super::effective;
 use super::settings::{BenchSettings, OutputKind, OutputSettings, RecordFormat};
 use super::subject::Ready;
 use crate::failure::{Exit, UserError};
@@ -52,13 +53,18 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    pub(crate) fn new(settings: &BenchSettings, ready: &Ready, anchor: WallAnchor) -> Self {
+    pub(crate) fn new(
+        settings: &BenchSettings,
+        bench: &Bench,
+        ready: &Ready,
+        anchor: WallAnchor,
+    ) -> Self {
         let benchmark = Benchmark {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_unix_nanos: anchor.unix_nanos(anchor.moment()),
             anchor,
-            config: effective(settings, ready),
-            seed: settings.load.seed.unwrap_or(0),
+            config: effective::config(settings, bench, ready),
+            seed: bench.seed.0,
             machine: machine::read(),
             interrupted: false,
             runs: Vec::new(),
@@ -84,6 +90,11 @@ impl Results {
             summary,
             process,
         });
+    }
+
+    /// Whether no run has been added.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.benchmark.runs.is_empty()
     }
 
     /// Writes the files to their end and prints the results.
@@ -122,40 +133,4 @@ impl Results {
 
 fn unwritten(error: &std::io::Error) -> UserError {
     UserError::new(Exit::Other, format!("cannot put the results into words: {error}"))
-}
-
-/// The settings in force, as far as they are no secret: headers and bodies by name alone.
-fn effective(settings: &BenchSettings, ready: &Ready) -> Value {
-    let BenchSettings { target, load, workload, output, config: _ } = settings;
-    let headers: Vec<&str> = target.header.iter().map(|header| header.name.as_str()).collect();
-    json!({
-        "target": ready.description,
-        "models": ready.names,
-        "stream": !target.no_stream,
-        "http2": target.http2,
-        "streams_max": target.streams_max,
-        "headers": headers,
-        "extra_body": target.extra_body.is_some(),
-        "retries": target.retries.unwrap_or(0),
-        "ramp_up_ms": load.ramp_up.map_or(0, |ramp| ramp.0.as_millis() as u64),
-        "num_prompts": load.num_prompts,
-        "duration_ms": load.duration.map(|duration| duration.0.as_millis() as u64),
-        "requests_per_user": load.requests_per_user,
-        "think_time_ms": load.think_time.map_or(0, |think| think.0.as_millis() as u64),
-        "burstiness": load.burstiness,
-        "warmup": load.warmup.unwrap_or(0),
-        "cold_connections": load.cold_connections,
-        "client_threads": load.client_threads.unwrap_or(1),
-        "scenarios": workload.scenario.as_ref().map(|names| names.0.clone()),
-        "dataset": workload.dataset.as_ref().map(|path| path.display().to_string()),
-        "input_len": workload.input_len,
-        "output_len": workload.output_len,
-        "prefix_len": workload.prefix_len,
-        "max_tokens": workload.max_tokens,
-        "ignore_eos": workload.ignore_eos,
-        "tokenizer": workload.tokenizer,
-        "temperature": workload.temperature,
-        "top_p": workload.top_p,
-        "convention": output.convention.map(|convention| format!("{convention:?}").to_lowercase()),
-    })
 }

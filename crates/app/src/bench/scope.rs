@@ -22,6 +22,10 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
             return Err(UserError::usage(format!("{flag} {reason}")).hint("leave it out"));
         }
     }
+    if settings.workload.output_len.is_some() && settings.workload.max_tokens.is_some() {
+        return Err(UserError::usage("--max-tokens overrules the lengths of --output-len")
+            .hint("leave one of the two out"));
+    }
     if settings.workload.input_len.is_some() && settings.workload.tokenizer.is_none() && !is_engine
     {
         return Err(super::workload::no_tokenizer());
@@ -30,9 +34,9 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
 }
 
 /// Whether a flag was given, and its name.
-type Given = (bool, &'static str);
+pub(super) type Given = (bool, &'static str);
 
-fn about_servers(settings: &BenchSettings) -> [Given; 13] {
+pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
     let target = &settings.target;
     [
         (target.endpoint_type.is_some(), "--endpoint-type"),
@@ -51,7 +55,7 @@ fn about_servers(settings: &BenchSettings) -> [Given; 13] {
     ]
 }
 
-fn about_engines(settings: &BenchSettings) -> [Given; 10] {
+pub(super) fn about_engines(settings: &BenchSettings) -> [Given; 10] {
     let embedded = &settings.target.embedded;
     [
         (embedded.llama_dir.is_some(), "--llama-dir"),
@@ -67,7 +71,7 @@ fn about_engines(settings: &BenchSettings) -> [Given; 10] {
     ]
 }
 
-fn about_tls(settings: &BenchSettings) -> [Given; 2] {
+pub(super) fn about_tls(settings: &BenchSettings) -> [Given; 2] {
     let target = &settings.target;
     [(target.ca_file.is_some(), "--ca-file"), (target.insecure, "--insecure")]
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::value::{Goodput, Header, List, Rate, Share, Span};
+use crate::value::{Goodput, List, Rate, Share, Span};
 
 /// Which endpoint a server answers on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,7 +75,9 @@ Examples:
 Exit codes: 0 all requests succeeded, 2 bad settings, 3 files, 4 model or engine, 5 too few open
 files, 10-22 requests failed (one code a kind), 130 stopped by Ctrl-C. See docs/exit-codes.md.")]
 pub(crate) struct BenchSettings {
-    /// Settings from a TOML file, keys named like the flags; flags win
+    /// Settings from a TOML file, keys named like the flags. Flags win: a key that a flag repeats or
+    /// contradicts is left out, and --no-X switches off X = true (for no_stream and no_progress
+    /// --stream and --progress)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
@@ -109,7 +111,7 @@ pub(crate) struct TargetSettings {
     pub(crate) api_key_file: Option<PathBuf>,
     /// Header to send with every request; may be given again
     #[arg(long, value_name = "NAME: VALUE")]
-    pub(crate) header: Vec<Header>,
+    pub(crate) header: Vec<String>,
     /// JSON object merged into every request's body; null removes a member
     #[arg(long, value_name = "JSON")]
     pub(crate) extra_body: Option<String>,
@@ -131,7 +133,7 @@ pub(crate) struct TargetSettings {
     /// Longest to wait for a connection [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Span>,
-    /// Longest to wait for an answer's first byte
+    /// Longest to wait, once a request is sent, for the first byte of the answer's body
     #[arg(long, value_name = "TIME")]
     pub(crate) first_token_timeout: Option<Span>,
     /// Times to try a failed request again; every try is recorded [default: 0]
@@ -192,8 +194,8 @@ pub(crate) struct LoadSettings {
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
     /// Threads that drive the load; one drives 10,000 users [default: 1]
-    #[arg(long, value_name = "N")]
-    pub(crate) client_threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) client_threads: Option<u16>,
 }
 
 /// What requests ask.

@@ -52,12 +52,9 @@ impl Source {
             return Ok(vec![Self::Synthetic(synthetic)]);
         }
         refuse_output_len(settings)?;
-        let names = match &settings.scenario {
-            Some(names) => names.0.clone(),
-            None => vec!["short_queries".to_owned()],
-        };
-        names
+        scenario_names(settings)
             .iter()
+            .flatten()
             .map(|name| {
                 name.parse().map(Self::Scenario).map_err(|error: load::workload::ScenarioError| {
                     UserError::usage(error.to_string())
@@ -88,6 +85,15 @@ impl Source {
                     .map_err(|error| UserError::usage(error.to_string()))
             }
         }
+    }
+}
+
+/// The names of the scenarios asked for, the default's too; `None` where prompts come from elsewhere.
+pub(super) fn scenario_names(settings: &WorkloadSettings) -> Option<Vec<String>> {
+    match &settings.scenario {
+        Some(names) => Some(names.0.clone()),
+        None if settings.dataset.is_some() || settings.input_len.is_some() => None,
+        None => Some(vec!["short_queries".to_owned()]),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Requests that fail: each kind has its exit code, and limits decide what a run makes of them.
 
+use testkit::Reply;
+use testkit::program::until;
+
 use crate::desk::{Desk, integer, items, printed, text};
+use crate::fake::chat;
 
 #[test]
 fn each_kind_of_failure_has_its_exit_code() {
@@ -93,4 +97,67 @@ fn one_failed_run_among_several_decides_the_exit_code() {
     let failed: Vec<u64> =
         items(&summary["runs"]).iter().map(|run| integer(&run["failed"])).collect();
     assert!(failed[0] == 0 && failed[1] > 0, "{failed:?}");
+}
+
+#[test]
+fn runs_that_ended_are_published_though_the_next_cannot_begin() {
+    let desk = Desk::new();
+    let sim = desk.sim("--itl 5ms");
+    let bench = desk.start(&format!(
+        "bench --url {} --concurrency 1,2 --duration 2s --max-tokens 4 --output json \
+         --output-dir out --format csv",
+        sim.url
+    ));
+    until("requests are answered", || {
+        desk.path("out/requests.jsonl").exists() && !desk.lines("out/requests.jsonl").is_empty()
+    });
+    sim.stop();
+    let run = bench.finish();
+    assert_eq!(run.code, Some(11), "{}", run.stderr);
+    assert!(run.stderr.contains("under concurrency=2: cannot connect"), "{}", run.stderr);
+    let summary = printed(&run);
+    assert_eq!(summary["interrupted"], true);
+    let [measured] = items(&summary["runs"]) else { panic!("one run: {summary}") };
+    assert!(text(&measured["load"]) == "concurrency=1" && integer(&measured["completed"]) > 0);
+    let kept: serde_json::Value =
+        serde_json::from_str(&desk.read("out/summary.json")).expect("JSON");
+    assert_eq!(kept, summary);
+    let lines = desk.whole_lines("out/requests.jsonl").len();
+    assert_eq!(desk.read("out/requests.csv").lines().count(), 1 + lines);
+}
+
+#[test]
+fn requests_that_were_due_and_never_sent_are_missed() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 60s");
+    let run = desk.prony(&format!(
+        "bench --url {} --request-rate 100/s --concurrency 2 --num-prompts 5000 --timeout 500ms \
+         --max-errors 1 --output json",
+        sim.url
+    ));
+    assert_eq!(run.code, Some(13), "{}", run.stderr);
+    let summary = printed(&run);
+    let doubts = items(&summary["runs"][0]["verdict"]["doubts"]);
+    assert!(doubts.iter().any(|doubt| doubt["name"] == "load_off_plan"), "{doubts:?}");
+    let delivered =
+        summary["runs"][0]["delivery"]["delivered_share"].as_f64().expect("it was planned");
+    assert!(delivered < 0.5, "2 of about 50 were sent in time: {delivered}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_stream_though_asked_to_is_doubted() {
+    let desk = Desk::new();
+    let answer = r#"{"choices":[{"index":0,"finish_reason":"stop",
+        "message":{"role":"assistant","content":"Hello"}}],
+        "usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+    let server = chat(Reply::json(200, &[], answer)).start().await;
+    for (flag, is_doubted) in [("", true), ("--no-stream", false)] {
+        let url = server.url();
+        let run = desk.prony(&format!("bench --url {url} --num-prompts 3 --output json {flag}"));
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let summary = printed(&run);
+        let doubts = items(&summary["runs"][0]["verdict"]["doubts"]);
+        let told = doubts.iter().any(|doubt| doubt["name"] == "not_streamed");
+        assert_eq!(told, is_doubted, "{flag}: {doubts:?}");
+    }
 }

@@ -15,3 +15,4 @@ mod protocols;
 mod limits;
 mod signals;
 mod accuracy;
+mod scripts;

@@ -83,3 +83,60 @@ async fn a_server_that_repeats_a_key_does_not_make_the_program_do_so() {
     is_kept(&desk, KEY, &run, Some("out"));
     is_kept(&desk, HEADER, &run, Some("out"));
 }
+
+/// Ways to give a secret wrongly, on the command line and in a file. `{secret}` stands for it.
+#[test]
+fn input_that_cannot_be_used_is_not_repeated_where_it_may_be_a_secret() {
+    const SECRET: &str = "sk-4714-of-a-slip";
+    let desk = Desk::new();
+    let sim = desk.sim("");
+    let slips: [(&[&str], &str); 16] = [
+        (&["--header", "Authorization Bearer {secret}"], "has no colon"),
+        (&["--header", "Authorization Basic {secret}:x"], "has a name"),
+        (&["--header", "Authorization: Bearer {secret}\u{1}"], "control character"),
+        (&["--header", "Authorization:Bearer", "{secret}"], "unexpected argument"),
+        (&["--header", "Authorization:", "Bearer", "{secret}"], "unexpected argument"),
+        (&["--extra-body", "{secret}"], "not a JSON object"),
+        (&["--extra-body", "\"{secret}\""], "not a JSON object"),
+        (&["--extra-body", "[\"{secret}\"]"], "not a JSON object"),
+        (&["--extra-body", "{\"key\": {secret}}"], "line 1, column 9"),
+        (&["--api-key-file", "{secret}"], "cannot read the file given to --api-key-file"),
+        (&["--api-key", "{secret}"], "unexpected argument '--api-key'"),
+        (&["--api-key={secret}"], "unexpected argument '--api-key'"),
+        (&["--url", "http://user:{secret}@127.0.0.1:1"], "credentials in a URL"),
+        (&["--url", "http://127.0.0.1:1/?key={secret}"], "a query string"),
+        (&["--url", "{secret}"], "must start with http://"),
+        (&["--http2={secret}"], "'--http2'"),
+    ];
+    for (flags, problem) in slips {
+        let flags: Vec<String> =
+            flags.iter().map(|flag| flag.replace("{secret}", SECRET)).collect();
+        let mut arguments = words("bench --num-prompts 1 --max-tokens 1");
+        if flags[0] != "--url" {
+            arguments.extend(["--url", &sim.url]);
+        }
+        arguments.extend(flags.iter().map(|flag| &**flag));
+        let run = desk.prony_in(&[], &arguments);
+        assert!(matches!(run.code, Some(2 | 3)), "{flags:?}: {}", run.stderr);
+        assert!(run.stderr.contains(problem), "{flags:?}: {}", run.stderr);
+        is_kept(&desk, SECRET, &run, None);
+    }
+    for (file, problem) in [
+        ("header = \"Authorization Bearer {secret}\"", "has no colon"),
+        ("header = [\"Authorization Basic {secret}:x\"]", "has a name"),
+        ("header = \"Authorization: Bearer {secret}", "is not TOML: see line 1, column"),
+        ("duration = \"1s\"\nheader = Bearer {secret}", "is not TOML: see line 2, column"),
+        ("header = { Authorization = \"{secret}\" }", "`header` has a value of the wrong type"),
+        ("extra-body = { key = \"{secret}\" }", "`extra-body` has a value of the wrong type"),
+        ("extra-body = '\"{secret}\"'", "not a JSON object"),
+        ("api-key-file = \"{secret}\"", "cannot read the file given to --api-key-file"),
+        ("api-key = \"{secret}\"", "`api-key` is no setting"),
+        ("http2 = \"{secret}\"", "`http2` is neither true nor false"),
+    ] {
+        desk.write("bench.toml", file.replace("{secret}", SECRET));
+        let run = desk.prony(&format!("bench --url {} --config bench.toml", sim.url));
+        assert!(matches!(run.code, Some(2 | 3)), "{file}: {}", run.stderr);
+        assert!(run.stderr.contains(problem), "{file}: {}", run.stderr);
+        is_kept(&desk, SECRET, &run, None);
+    }
+}

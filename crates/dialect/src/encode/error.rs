@@ -73,6 +73,7 @@ const fn openai_error(
             Some(_) | None => ("invalid_request_error", None),
         },
         FailureKind::Connect(_)
+        | FailureKind::ClientResources
         | FailureKind::Timeout
         | FailureKind::ServerError
         | FailureKind::InStream
@@ -98,6 +99,7 @@ const fn anthropic_error(kind: FailureKind, status: Option<u16>) -> &'static str
             Some(_) | None => "invalid_request_error",
         },
         FailureKind::Connect(_)
+        | FailureKind::ClientResources
         | FailureKind::ServerError
         | FailureKind::InStream
         | FailureKind::Truncated

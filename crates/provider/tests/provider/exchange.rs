@@ -103,12 +103,27 @@ async fn an_unstreamed_answer_is_one_chunk_in_every_framing() {
 
 #[tokio::test]
 async fn the_answers_own_form_counts_not_the_one_asked_for() {
-    let json = Reply::json(200, &[], whole(WireFormat::OpenAiChat));
-    ask([json]).await.is_hello();
-    let unlabelled = events(WireFormat::OpenAiChat)
-        .iter()
-        .fold(Reply::status(200), |reply, event| reply.event(event));
-    ask([unlabelled]).await.is_hello();
+    for format in FORMATS {
+        let unlabelled =
+            events(format).iter().fold(Reply::status(200), |reply, event| reply.event(event));
+        for (reply, asked, streamed) in [
+            (Reply::json(200, &[], whole(format)), true, false),
+            (Reply::json(200, &[], whole(format)), false, false),
+            (Reply::sse(events(format)), true, true),
+            (Reply::sse(events(format)), false, true),
+            (unlabelled, true, true),
+        ] {
+            let server = FakeServer::start([reply]).await;
+            let mut target = target(&server);
+            target.format = format;
+            let request = domain::Request { stream: asked, ..request(0) };
+            let outcome = send(&provider(target), &request).await;
+            outcome.is_hello();
+            assert_eq!(outcome.sink.streamed(), Some(streamed), "{format:?}, asked: {asked}");
+        }
+    }
+    let refused = ask([Reply::json(503, &[], "{}")]).await;
+    assert_eq!(refused.sink.streamed(), Some(true), "a refusal is not told apart from a stream");
 }
 
 #[tokio::test(start_paused = true)]

@@ -447,6 +447,8 @@ fn the_summary_file() {
           },
           "delivery": null,
           "unstamped_chunk_share": 0.0,
+          "merged_chunk_share": 0.0,
+          "not_streamed_share": null,
           "distinct_prompts": null,
           "clock_step_ms": null,
           "process": {
