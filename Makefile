@@ -3,6 +3,7 @@
 
 MODEL := .prony/models/SmolLM2-135M-Instruct.Q4_1.gguf
 CARGO_TARGET_DIR ?= target
+TOOLS := build
 
 .PHONY: demo test bench setup lint
 
@@ -12,9 +13,8 @@ demo: setup
 	  --scenario short_queries,long_documents,code_generation \
 	  --concurrency 4 --num-prompts 8 --max-tokens 32
 
-test:
-	scripts/tools.sh test
-	$(MAKE) --no-print-directory setup
+test: TOOLS := test
+test: setup
 	scripts/python-packages.sh .prony/venv
 	cargo fmt --all --check
 	cargo nextest run --workspace --no-fail-fast
@@ -27,8 +27,8 @@ bench: setup
 lint:
 	cargo xtask ci
 
-# What building, the demo and the measurements need.
+# What building, the demo and the measurements need; tests need more tools.
 setup:
-	scripts/tools.sh build
+	scripts/tools.sh $(TOOLS)
 	scripts/llama-library.sh .prony/llama
 	scripts/model.sh .prony/models

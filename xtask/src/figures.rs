@@ -27,49 +27,72 @@ use crate::workspace;
 const ROUNDS: usize = 5;
 /// Requests of one round of the cost case.
 const COST_REQUESTS: u64 = 20_000;
+/// What the client may cost over wrk: 0.03 s for 1,000 streams on a machine where wrk needs 0.019 s.
+const COST_RATIO_MAX: f64 = 0.03 / 0.019;
+
+/// A load under which arrivals are held against the server's log.
+struct AccuracyCase {
+    name: &'static str,
+    folder: &'static str,
+    cores: Cores,
+    sim: &'static [&'static str],
+    bench: &'static [&'static str],
+    memory_mb_max: Option<f64>,
+}
+
+const ACCURACY_CASES: [AccuracyCase; 2] = [
+    AccuracyCase {
+        name: "arrival error of first tokens, 1,000 streams, a core each",
+        folder: "thousand",
+        cores: Cores::OneEach,
+        sim: &["--ttft", "50ms", "--itl", "10ms"],
+        bench: &["--concurrency", "1000", "--num-prompts", "10000", "--ramp-up", "2s"],
+        memory_mb_max: None,
+    },
+    AccuracyCase {
+        name: "arrival error of first tokens, 10,000 users, two cores for both",
+        folder: "ten-thousand",
+        cores: Cores::Shared,
+        sim: &["--ttft", "500ms", "--itl", "100ms"],
+        bench: &["--concurrency", "10000", "--num-prompts", "20000", "--ramp-up", "5s"],
+        memory_mb_max: Some(120.0),
+    },
+];
 
 /// Measures everything and prints it.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let folder = results_folder()?;
-    let bench = Figures { folder, table: Vec::new(), record: Vec::new() };
-    bench.measure()
+    let mut figures = Figures { folder: results_folder()?, rows: Vec::new(), record: Vec::new() };
+    figures.cost("one write an answer", "cost", 32)?;
+    figures.cost("one write a token", "cost-single-writes", 1)?;
+    for case in &ACCURACY_CASES {
+        figures.accuracy(case)?;
+    }
+    figures.print()
 }
 
 /// A row of the printed table.
 struct Row {
-    name: &'static str,
-    reach: &'static str,
+    name: String,
     measured: String,
-    met: bool,
+    /// What to reach, and whether it was.
+    goal: Option<(String, bool)>,
 }
 
 struct Figures {
     folder: PathBuf,
-    table: Vec<Row>,
+    rows: Vec<Row>,
     record: Vec<Value>,
 }
 
 impl Figures {
-    fn measure(mut self) -> anyhow::Result<()> {
-        self.cost("one write an answer", "client-cost", 32)?;
-        self.cost("one write a token", "client-cost-single-writes", 1)?;
-        self.thousand()?;
-        self.ten_thousand()?;
-        self.print()
-    }
-
     /// Client CPU for 1,000 streams of 32 tokens, without delays, in turns with wrk.
-    fn cost(
-        &mut self,
-        what: &'static str,
-        name: &str,
-        events_per_write: u64,
-    ) -> anyhow::Result<()> {
+    ///
+    /// Only answers written at once have a goal: with a write a token, what is measured is mostly
+    /// how many reads the kernel makes of them.
+    fn cost(&mut self, what: &str, name: &str, events_per_write: u64) -> anyhow::Result<()> {
         let events = events_per_write.to_string();
         let requests = COST_REQUESTS.to_string();
-        let mut ours = Vec::new();
-        let mut theirs = Vec::new();
-        let mut reads = 0.0;
+        let (mut ours, mut theirs, mut reads) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let pair = Pair {
                 folder: self.folder.join(format!("{name}-{round}")),
@@ -77,86 +100,54 @@ impl Figures {
                 sim: &["--events-per-write", &events],
                 bench: &["--concurrency", "64", "--num-prompts", &requests],
             };
-            let done = pair.run(|port| peer::wrk(port).map(|cpu| theirs.extend(cpu)))?;
-            let records = accuracy::lines(&done.folder.join("requests.jsonl"))?;
-            reads = sample::mean(records.iter().map(accuracy::reads));
-            ours.push(done.cpu.as_secs_f64() * 1_000.0 / COST_REQUESTS as f64);
+            let cpu = pair.run(|port| peer::wrk(port).map(|cpu| theirs.extend(cpu)))?;
+            ours.push(cpu.as_secs_f64() * 1_000.0 / COST_REQUESTS as f64);
+            let records = accuracy::lines(&pair.folder.join("requests.jsonl"))?;
+            reads.push(sample::mean(records.iter().map(accuracy::reads)));
         }
-        let cost = median(&ours);
-        let mut measured = format!("{cost:.4} s, {reads:.1} reads a request ({what})");
+        let (cost, reads_each) = (median(&ours), median(&reads));
+        let mut measured = format!("{cost:.4} s, {reads_each:.1} reads a request");
+        let mut goal = None;
         if !theirs.is_empty() {
             let peer = median(&theirs);
             let ratio = cost / peer;
             measured.push_str(&format!("; wrk {peer:.4} s, ratio {ratio:.2}"));
+            goal = (events_per_write > 1).then(|| {
+                (format!("{COST_RATIO_MAX:.2} times wrk, or less"), ratio <= COST_RATIO_MAX)
+            });
         }
         self.record.push(json!({
             "case": name, "cpu_s_per_1000": ours, "wrk_cpu_s_per_1000": theirs,
             "reads_per_request": reads,
         }));
-        self.table.push(Row {
-            name: "client CPU for 1,000 streams of 32 tokens, 64 connections",
-            reach: "≤ 0.03 s",
-            measured,
-            met: cost <= 0.03,
-        });
+        let name = format!("client CPU for 1,000 streams of 32 tokens, 64 connections, {what}");
+        self.rows.push(Row { name, measured, goal });
         Ok(())
     }
 
-    /// 1,000 streams at 50 and 10 ms, a core each.
-    fn thousand(&mut self) -> anyhow::Result<()> {
-        self.accuracy(
-            "arrival error of first tokens, 1,000 streams",
-            Pair {
-                folder: self.folder.join("thousand"),
-                cores: Cores::OneEach,
-                sim: &["--ttft", "50ms", "--itl", "10ms"],
-                bench: &["--concurrency", "1000", "--num-prompts", "10000", "--ramp-up", "2s"],
-            },
-            None,
-        )
-    }
-
-    /// 10,000 users at 500 and 100 ms, on all cores.
-    fn ten_thousand(&mut self) -> anyhow::Result<()> {
-        self.accuracy(
-            "arrival error of first tokens, 10,000 users",
-            Pair {
-                folder: self.folder.join("ten-thousand"),
-                cores: Cores::Shared,
-                sim: &["--ttft", "500ms", "--itl", "100ms"],
-                bench: &["--concurrency", "10000", "--num-prompts", "20000", "--ramp-up", "5s"],
-            },
-            Some(120.0),
-        )
-    }
-
-    fn accuracy(
-        &mut self,
-        name: &'static str,
-        pair: Pair<'_>,
-        memory_max_mb: Option<f64>,
-    ) -> anyhow::Result<()> {
-        let done = pair.run(|_| Ok(()))?;
-        let accuracy = Accuracy::read(&done.folder)?;
-        self.table.push(Row {
-            name,
-            reach: "all answered, p50 ≤ 0.1 ms, p99 ≤ 1 ms",
+    fn accuracy(&mut self, case: &AccuracyCase) -> anyhow::Result<()> {
+        let folder = self.folder.join(case.folder);
+        let pair = Pair { folder, cores: case.cores, sim: case.sim, bench: case.bench };
+        pair.run(|_| Ok(()))?;
+        let accuracy = Accuracy::read(&pair.folder)?;
+        let reach = "all answered, p50 ≤ 0.1 ms, p99 ≤ 1 ms".to_owned();
+        self.rows.push(Row {
+            name: case.name.to_owned(),
             measured: accuracy.to_string(),
-            met: accuracy.is_within(),
+            goal: Some((reach, accuracy.is_within())),
         });
-        let run = run_summary(&done.folder)?;
+        let run = run_summary(&pair.folder)?;
         let memory_mb = run["process"]["memory_peak_bytes"].as_f64().context("no memory")? / 1e6;
         self.record.push(json!({
-            "case": name, "accuracy": accuracy.to_json(), "memory_mb": memory_mb,
-            "process": run["process"], "median_ttft_ms": run["median_ttft_ms"],
-            "p99_ttft_ms": run["p99_ttft_ms"], "verdict": run["verdict"],
+            "case": case.folder, "accuracy": accuracy.to_json(), "process": run["process"],
+            "median_ttft_ms": run["median_ttft_ms"], "p99_ttft_ms": run["p99_ttft_ms"],
+            "verdict": run["verdict"],
         }));
-        if let Some(max) = memory_max_mb {
-            self.table.push(Row {
-                name: "client memory at its peak, 10,000 users",
-                reach: "≤ 120 MB",
+        if let Some(most) = case.memory_mb_max {
+            self.rows.push(Row {
+                name: "client memory at its peak, then".to_owned(),
                 measured: format!("{memory_mb:.0} MB"),
-                met: memory_mb <= max,
+                goal: Some((format!("≤ {most} MB"), memory_mb <= most)),
             });
         }
         Ok(())
@@ -164,9 +155,16 @@ impl Figures {
 
     fn print(self) -> anyhow::Result<()> {
         println!();
-        for Row { name, reach, measured, met } in &self.table {
-            let mark = if *met { "reached" } else { "MISSED" };
-            println!("{mark:8} {name}\n         {measured}\n         to reach: {reach}");
+        for Row { name, measured, goal } in &self.rows {
+            let mark = match goal {
+                Some((_, true)) => "reached",
+                Some((_, false)) => "MISSED",
+                None => "seen",
+            };
+            println!("{mark:8} {name}\n         {measured}");
+            if let Some((reach, _)) = goal {
+                println!("         to reach: {reach}");
+            }
         }
         let path = self.folder.join("figures.json");
         #[expect(clippy::disallowed_methods, reason = "raw figures are kept")]

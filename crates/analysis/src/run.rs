@@ -47,6 +47,13 @@ pub struct RunSpec {
     pub arrivals: ArrivalClock,
     /// How many different prompts there are to send; `None` where each request has its own.
     pub distinct_prompts: Option<u64>,
+    /// How many requests of the same prompts the model was sent in earlier runs, warm-up included: a
+    /// server's cache may know them.
+    pub sent_before: u64,
+    /// Whether every answer was to go on until its limit, past the model's own end.
+    pub demands_lengths: bool,
+    /// Whether every answer was asked for as a stream.
+    pub asks_streams: bool,
 }
 
 /// What is kept of each request, 40 bytes; times in nanoseconds after the window began.
@@ -87,7 +94,6 @@ pub struct RunAccumulator {
     weighted_itl: Vec<(f64, u64)>,
     reads: Reads,
     whole: u64,
-    asks_streams: bool,
     due: Option<u64>,
     output: TokenTimeline,
     input: TokenTimeline,
@@ -103,8 +109,6 @@ pub struct RunAccumulator {
     opened: u64,
     opening: Duration,
     clock_step_nanos: Option<i64>,
-    sent_before: u64,
-    demands_lengths: bool,
     short: u64,
 }
 
@@ -123,7 +127,6 @@ impl RunAccumulator {
             weighted_itl: Vec::new(),
             reads: Reads::default(),
             whole: 0,
-            asks_streams: false,
             due: None,
             output: TokenTimeline::new(end),
             input: TokenTimeline::new(end),
@@ -139,8 +142,6 @@ impl RunAccumulator {
             opened: 0,
             opening: Duration::ZERO,
             clock_step_nanos: None,
-            sent_before: 0,
-            demands_lengths: false,
             short: 0,
         }
     }
@@ -198,26 +199,10 @@ impl RunAccumulator {
         }
     }
 
-    /// Notes that the model was sent `requests` of the same prompts in earlier runs, warm-up
-    /// included: a server's cache may know them.
-    pub fn note_sent_before(&mut self, requests: u64) {
-        self.sent_before = requests;
-    }
-
-    /// Notes that every answer was to go on until its limit, past the model's own end.
-    pub fn note_lengths_demanded(&mut self) {
-        self.demands_lengths = true;
-    }
-
     /// Notes how many measured requests were due by the end of the window, those never sent among
     /// them. Without this the requests recorded are taken for all.
-    pub fn note_due(&mut self, requests: u64) {
+    pub const fn note_due(&mut self, requests: u64) {
         self.due = Some(requests);
-    }
-
-    /// Notes that every answer was asked for as a stream.
-    pub fn note_stream_asked(&mut self) {
-        self.asks_streams = true;
     }
 
     /// Whether a request planned then is measured.
@@ -377,11 +362,13 @@ impl RunAccumulator {
             unstamped: is_network.then_some(self.reads.unstamped()),
             merged: is_network.then_some(self.reads.merged()),
             not_streamed: self
+                .spec
                 .asks_streams
                 .then_some(Proportion { hits: self.whole, total: self.completed }),
             distinct_prompts: self.spec.distinct_prompts,
-            sent_before: self.sent_before,
+            sent_before: self.spec.sent_before,
             short_answers: self
+                .spec
                 .demands_lengths
                 .then_some(Proportion { hits: self.short, total: self.completed }),
             clock_step_nanos: self.clock_step_nanos,

@@ -263,7 +263,7 @@ impl Session {
             tell_cause(&report);
         }
         let mut figures = recorded.figures;
-        self.note(&mut figures, case, &report, before);
+        self.note(&mut figures, &report, before);
         let summary = figures.finish(report.window_end);
         let taken = Taken { measured: report.requests, warmup: live.warming() };
         let exit = self.judge(&summary, &recorded.failures);
@@ -277,27 +277,14 @@ impl Session {
         }
     }
 
-    /// Tells the figures what no record says: what was asked for, and what came between.
-    fn note(
-        &self,
-        figures: &mut RunAccumulator,
-        case: &Case<'_>,
-        report: &Report,
-        before: WallAnchor,
-    ) {
+    /// Tells the figures what no record says and only the run's end shows.
+    fn note(&self, figures: &mut RunAccumulator, report: &Report, before: WallAnchor) {
         let step = self.clock_step(before);
         if step.abs() >= CLOCK_STEP_MIN_NANOS {
             figures.note_clock_step(step);
         }
-        figures.note_sent_before(case.asked.taken.total());
-        if self.settings.workload.ignore_eos && self.bench.stop_texts.is_empty() {
-            figures.note_lengths_demanded();
-        }
         if let Some(due) = report.due {
             figures.note_due(due);
-        }
-        if self.bench.stream {
-            figures.note_stream_asked();
         }
     }
 
@@ -331,6 +318,10 @@ impl Session {
                     ArrivalClock::Network
                 },
                 distinct_prompts: distinct_prompts(workload),
+                sent_before: case.asked.taken.total(),
+                demands_lengths: self.settings.workload.ignore_eos
+                    && self.bench.stop_texts.is_empty(),
+                asks_streams: self.bench.stream,
             },
             duration: self.bench.stop.duration,
             files: self.files.take(),

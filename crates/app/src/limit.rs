@@ -27,18 +27,20 @@ pub(crate) fn raise_for(connections: Connections) -> Result<(), UserError> {
     let needed = count.saturating_add(SPARE);
     let Some(hard) = raise_towards(needed) else { return Ok(()) };
     let remedy = format!("raise it for this shell with `ulimit -Hn {needed}` as root");
-    if connections == Connections::AtWorst(count) {
-        output::talk(&format!(
-            "warning: if the server is slow, {count} connections need {needed} open files; the \
-             limit is {hard}\n  help: {remedy}, or bound what is in flight with --concurrency"
-        ));
-        return Ok(());
+    match connections {
+        Connections::Certain(_) => Err(UserError::new(
+            Exit::Resources,
+            format!("{count} connections need {needed} open files; the limit is {hard}"),
+        )
+        .hint(format!("{remedy}, or ask for fewer"))),
+        Connections::AtWorst(_) => {
+            output::talk(&format!(
+                "warning: if the server is slow, {count} connections need {needed} open files; the \
+                 limit is {hard}\n  help: {remedy}, or bound what is in flight with --concurrency"
+            ));
+            Ok(())
+        }
     }
-    Err(UserError::new(
-        Exit::Resources,
-        format!("{count} connections need {needed} open files; the limit is {hard}"),
-    )
-    .hint(format!("{remedy}, or ask for fewer")))
 }
 
 /// Raises the limit of open files as far as `connections` need or the hard limit allows: a server

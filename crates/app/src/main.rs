@@ -12,9 +12,9 @@ mod failure;
 mod limit;
 mod machine;
 mod output;
+mod process;
 mod serve_engine;
 mod serve_sim;
-mod process;
 mod signal;
 mod value;
 

@@ -12,10 +12,6 @@ use crate::log;
 /// What most of a file's weights are stored as (`enum llama_ftype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileType {
-    /// 32-bit floats.
-    F32,
-    /// 16-bit floats.
-    F16,
     /// 4 bits and a scale for each 32 weights.
     Q4_0,
     /// 8 bits and a scale for each 32 weights.
@@ -25,8 +21,6 @@ pub enum FileType {
 impl FileType {
     const fn raw(self) -> i32 {
         match self {
-            Self::F32 => 0,
-            Self::F16 => 1,
             Self::Q4_0 => 2,
             Self::Q8_0 => 7,
         }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod model;
 pub mod sink;
 
+pub mod answer;
 pub mod reply;
 pub mod server;
 

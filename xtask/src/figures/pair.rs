@@ -40,6 +40,7 @@ impl Cores {
 
 /// What is to run.
 pub(crate) struct Pair<'a> {
+    /// Where the client's `summary.json` and `requests.jsonl`, and the server's `sim.jsonl` go.
     pub(crate) folder: PathBuf,
     pub(crate) cores: Cores,
     /// Settings of `prony sim`.
@@ -48,23 +49,16 @@ pub(crate) struct Pair<'a> {
     pub(crate) bench: &'a [&'a str],
 }
 
-/// What ran.
-pub(crate) struct Done {
-    /// Holds the client's `summary.json` and `requests.jsonl`, and the server's `sim.jsonl`.
-    pub(crate) folder: PathBuf,
-    /// The client's processor time from its start to its end, the kernel's share included.
-    pub(crate) cpu: Duration,
-}
-
 impl Pair<'_> {
-    /// Runs both to their end; `beside` is given the server's port once the client is done.
+    /// Runs both to their end; `beside` is given the server's port once the client is done. Returns
+    /// the client's processor time from its start to its end, the kernel's share included.
     pub(crate) fn run(
-        self,
+        &self,
         beside: impl FnOnce(u16) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Done> {
+    ) -> anyhow::Result<Duration> {
         println!("{}", self.folder.file_name().unwrap_or_default().display());
         std::fs::create_dir_all(&self.folder)?;
-        let server = Server::start(&self)?;
+        let server = Server::start(self)?;
         let url = format!("http://127.0.0.1:{}", server.port);
         let mut bench = pinned(self.cores.client(), &["bench", "--url", &url]);
         bench
@@ -73,21 +67,16 @@ impl Pair<'_> {
             .arg(&self.folder)
             .args(self.bench)
             .stdout(Stdio::null());
-        let (status, cpu) = timed(&mut bench)?;
+        let before = children_cpu()?;
+        let status = bench.status().with_context(|| format!("cannot run {bench:?}"))?;
+        let cpu = children_cpu()?.saturating_sub(before);
         if !status.success() {
             bail!("the client failed ({status}): {bench:?}");
         }
         beside(server.port)?;
         server.stop()?;
-        Ok(Done { folder: self.folder, cpu })
+        Ok(cpu)
     }
-}
-
-/// Runs a command to its end, with the processor time it took.
-pub(crate) fn timed(command: &mut Command) -> anyhow::Result<(std::process::ExitStatus, Duration)> {
-    let before = children_cpu()?;
-    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
-    Ok((status, children_cpu()?.saturating_sub(before)))
 }
 
 /// Processor time of all children that were awaited so far.

@@ -1,6 +1,6 @@
 //! The little statistics that the table needs.
 
-/// The middle value; the upper of the two where their number is even.
+/// The middle value; the lower of the two where their number is even.
 ///
 /// # Panics
 /// Without values.

@@ -153,10 +153,12 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
         convention: Convention::Prony,
         arrivals: ArrivalClock::Network,
         distinct_prompts: None,
+        sent_before: 0,
+        demands_lengths: false,
+        asks_streams: false,
     };
     let mut end = ZERO;
-    let (mut clock_step, mut before, mut demanding) = (None, 0, false);
-    let (mut due, mut streaming) = (None, false);
+    let (mut clock_step, mut due) = (None, None);
     for (key, value) in settings(text) {
         let slo = || Some(duration(number(value)));
         match key {
@@ -178,9 +180,9 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
             "tpot" => spec.slo.get_or_insert_with(Slo::default).tpot = slo(),
             "e2el" => spec.slo.get_or_insert_with(Slo::default).e2el = slo(),
             "prompts" => spec.distinct_prompts = Some(whole(value)),
-            "before" => before = whole(value),
-            "demanding" => demanding = true,
-            "streaming" => streaming = true,
+            "before" => spec.sent_before = whole(value),
+            "demanding" => spec.demands_lengths = true,
+            "streaming" => spec.asks_streams = true,
             "due" => due = Some(whole(value)),
             "clock_step" => clock_step = Some((number(value) * 1e6) as i64),
             "in_process" => spec.arrivals = ArrivalClock::InProcess,
@@ -190,14 +192,7 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
     let mut run = RunAccumulator::new(spec);
     requests.iter().for_each(|sketch| run.record(&sketch.exchange()));
     clock_step.into_iter().for_each(|nanos| run.note_clock_step(nanos));
-    run.note_sent_before(before);
     due.into_iter().for_each(|due| run.note_due(due));
-    if streaming {
-        run.note_stream_asked();
-    }
-    if demanding {
-        run.note_lengths_demanded();
-    }
     run.finish(end)
 }
 

@@ -21,6 +21,9 @@ fn spec(origin: Origin) -> RunSpec {
         convention: Convention::Prony,
         arrivals: ArrivalClock::Network,
         distinct_prompts: None,
+        sent_before: 0,
+        demands_lengths: false,
+        asks_streams: false,
     }
 }
 

@@ -212,13 +212,13 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
         output_dir: _,
         overwrite: _,
         format: _,
-        convention,
+        convention: _,
         goodput: _,
         no_progress: _,
     } = settings;
     let limits = |Slo { ttft, tpot, e2el }: Slo| json!({ "ttft": ttft.map(ms), "tpot": tpot.map(ms), "e2el": e2el.map(ms) });
     object(json!({
-        "convention": format!("{:?}", convention.unwrap_or_default()).to_lowercase(),
+        "convention": bench.convention.as_str(),
         "goodput_ms": bench.slo.map(limits),
     }))
 }

@@ -21,10 +21,9 @@ pub(super) fn outdone(given: &[String], settings: &BenchSettings) -> BTreeSet<St
 
 /// What cannot stand beside `flag`.
 fn rivals(flag: &str, settings: &BenchSettings) -> Vec<&'static str> {
-    let is_plain = settings.target.url.as_deref().is_some_and(|url| url.starts_with("http://"));
     let is_gamma = settings.load.arrivals == Some(ArrivalKind::Gamma);
     match flag {
-        "url" if is_plain => [
+        "url" if settings.target.is_plain() => [
             &["engine"],
             &*names(&scope::about_engines(settings)),
             &*names(&scope::about_tls(settings)),

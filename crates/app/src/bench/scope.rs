@@ -7,17 +7,20 @@ use crate::failure::UserError;
 pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
     let target = &settings.target;
     let is_engine = target.engine.is_some();
-    let is_plain = target.url.as_deref().is_some_and(|url| url.starts_with("http://"));
-    for (applies, flags, reason) in [
+    for (is_idle, flags, reason) in [
         (
-            !is_engine,
+            is_engine,
             &about_servers(settings)[..],
             "is about a server; --engine runs in this process",
         ),
-        (is_engine, &about_engines(settings), "is about the embedded engine; --url names a server"),
-        (!is_plain, &about_tls(settings), "is about TLS; http:// goes without"),
+        (
+            target.url.is_some(),
+            &about_engines(settings),
+            "is about the embedded engine; --url names a server",
+        ),
+        (target.is_plain(), &about_tls(settings), "is about TLS; http:// goes without"),
     ] {
-        let ignored = flags.iter().find(|(is_given, _)| *is_given && !applies);
+        let ignored = flags.iter().find(|(is_given, _)| *is_given && is_idle);
         if let Some((_, flag)) = ignored {
             return Err(UserError::usage(format!("{flag} {reason}")).hint("leave it out"));
         }

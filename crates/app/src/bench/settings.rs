@@ -136,7 +136,8 @@ pub(crate) struct TargetSettings {
     /// Longest to wait, once a request is sent, for the first byte of the answer's body
     #[arg(long, value_name = "TIME")]
     pub(crate) first_token_timeout: Option<Span>,
-    /// Times to try a failed request again; every try is recorded [default: 0]
+    /// Times to try a failed request again; its record says how many tries it took, and its
+    /// latencies hold the pauses between them [default: 0]
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
     /// Ask for whole answers instead of streams
@@ -144,6 +145,13 @@ pub(crate) struct TargetSettings {
     pub(crate) no_stream: bool,
     #[command(flatten)]
     pub(crate) embedded: crate::engine_source::EmbeddedSettings,
+}
+
+impl TargetSettings {
+    /// Whether a server is named that is spoken to without TLS.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.url.as_deref().is_some_and(|url| url.starts_with("http://"))
+    }
 }
 
 /// How requests come, and when they stop.

@@ -7,44 +7,13 @@ use domain::{
     Completion, Failure, Model as _, Prompt, Request, RequestId, Sampling, SystemClock, WireFormat,
 };
 use provider::{BaseUrl, Provider, Target};
+pub(crate) use testkit::answer::events;
 use testkit::{CollectingSink, FakeServer, OwnedPayload, Reply, Step};
 
 pub(crate) const FORMATS: [WireFormat; 3] =
     [WireFormat::OpenAiChat, WireFormat::OpenAiCompletions, WireFormat::AnthropicMessages];
 
-/// A streamed answer of two tokens, `Hel` and `lo`, with three tokens of prompt, in each format.
-pub(crate) fn events(format: WireFormat) -> &'static [&'static str] {
-    match format {
-        WireFormat::OpenAiChat => &[
-            r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#,
-            r#"data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}"#,
-            r#"data: {"choices":[{"index":0,"delta":{"content":"lo"}}]}"#,
-            r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
-            r#"data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
-            "data: [DONE]",
-        ],
-        WireFormat::OpenAiCompletions => &[
-            r#"data: {"choices":[{"index":0,"text":"Hel","finish_reason":null}]}"#,
-            r#"data: {"choices":[{"index":0,"text":"lo","finish_reason":"stop"}]}"#,
-            r#"data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
-            "data: [DONE]",
-        ],
-        WireFormat::AnthropicMessages => &[
-            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":\
-             {\"input_tokens\":3,\"output_tokens\":1}}}",
-            "event: ping\ndata: {\"type\":\"ping\"}",
-            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
-             \"delta\":{\"type\":\"text_delta\",\"text\":\"Hel\"}}",
-            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
-             \"delta\":{\"type\":\"text_delta\",\"text\":\"lo\"}}",
-            "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":\
-             {\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}",
-            "event: message_stop\ndata: {\"type\":\"message_stop\"}",
-        ],
-    }
-}
-
-/// The same answer in one piece.
+/// The answer of [`events`] in one piece.
 pub(crate) fn whole(format: WireFormat) -> &'static str {
     match format {
         WireFormat::OpenAiChat => {

@@ -61,6 +61,9 @@ fn spec(convention: Convention) -> RunSpec {
         convention,
         arrivals: ArrivalClock::Network,
         distinct_prompts: None,
+        sent_before: 0,
+        demands_lengths: false,
+        asks_streams: false,
     }
 }
 
