@@ -24,7 +24,7 @@ pub enum ArrivalClock {
     /// Over a network: the kernel's stamps where there are any. A chunk with a read lag of zero had
     /// none. Chunks that one read took together have the stamp of the last of them.
     Network,
-    /// From a model in this process: the moment it was made, and no lag.
+    /// From a model in this process: the moment it was made. Its lag is the time until it was taken.
     InProcess,
 }
 
