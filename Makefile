@@ -22,6 +22,7 @@ test: setup
 bench: setup
 	cargo build --release --package prony
 	cargo xtask figures
+	cargo bench --package provider --bench http_stack
 	cargo bench --package engine --bench engine_ceiling
 
 lint:
