@@ -31,7 +31,7 @@ use self::settings::BenchSettings;
 use self::subject::Ready;
 use self::workload::{Asked, Source};
 use crate::cli::{self, Cli, Command};
-use crate::failure::{Exit, UserError, remedy};
+use crate::failure::{Exit, UserError, remedy, remedy_before_load};
 use crate::process::Meter;
 use crate::signal::Interrupts;
 use crate::{Outcome, config, limit, output};
@@ -57,7 +57,7 @@ fn with_config(settings: BenchSettings) -> Result<BenchSettings, UserError> {
     let Some(path) = &settings.config else { return Ok(settings) };
     let command = cli::command();
     let bench = command.find_subcommand("bench").expect("bench is a subcommand");
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments = cli::arguments();
     let unusable = |error: &clap::Error| {
         let text = error.to_string();
         let text = text.trim_start_matches("error: ").trim_end();
@@ -66,7 +66,7 @@ fn with_config(settings: BenchSettings) -> Result<BenchSettings, UserError> {
     let matches = command.clone().try_get_matches_from(&arguments).map_err(|e| unusable(&e))?;
     let outdone = precedence::outdone(&given(&matches, bench), &settings);
     let from_file = config::arguments(path, bench, &outdone)?;
-    let program = ["prony", "bench"].map(Into::into);
+    let program = ["prony", "bench"].map(OsString::from);
     let arguments = program.into_iter().chain(from_file).chain(arguments.into_iter().skip(2));
     let parsed = command
         .try_get_matches_from(arguments)
@@ -130,6 +130,11 @@ impl Session {
     }
 
     async fn run(mut self) -> Outcome {
+        for load in &self.bench.loads {
+            let unusable =
+                |error: load::PlanError| UserError::usage(error.problem).hint(error.hint);
+            self.plan(0, "", load).check().map_err(unusable)?;
+        }
         let workload = &self.settings.workload;
         let tokenizer = workload.tokenizer.as_deref().map(workload::tokenizer).transpose()?;
         let sources = Source::open(workload)?;
@@ -139,11 +144,6 @@ impl Session {
         // Until here Ctrl-C simply ends the program: there is nothing to drain.
         let mut interrupts = Interrupts::watch()?;
         let combinations = self.combinations(&ready, sources.len());
-        for (model, _, load) in &combinations {
-            let unusable =
-                |error: load::PlanError| UserError::usage(error.problem).hint(error.hint);
-            self.plan(0, model, load).check().map_err(unusable)?;
-        }
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
         self.files = results::open_files(&self.settings.output, self.anchor)?;
         let mut results = results::Results::new(&self.settings, &self.bench, &ready, self.anchor);
@@ -258,7 +258,7 @@ impl Session {
         let recorded = recording.finish();
         let used = meter.used(&*self.clock);
         self.files = recorded.files;
-        let report = report.map_err(|error| run_error(&error))?;
+        let report = report.map_err(|error| self.run_error(&error))?;
         if recorded.error.is_none() {
             tell_cause(&report);
         }
@@ -337,6 +337,17 @@ impl Session {
         after.unix_nanos(moment).wrapping_sub(before.unix_nanos(moment)).cast_signed()
     }
 
+    /// Why a run could not begin.
+    fn run_error(&self, error: &load::RunError) -> UserError {
+        match error {
+            load::RunError::Prepare(failure) => {
+                UserError::new(Exit::Requests(failure.kind), failure.message.clone())
+                    .hint(remedy_before_load(failure.kind, self.bench.subject.http()))
+            }
+            load::RunError::Timer(error) => UserError::new(Exit::Other, error.to_string()),
+        }
+    }
+
     /// The exit code a run deserves: success only if its requests succeeded.
     fn judge(&self, summary: &RunSummary, failures: &[(FailureKind, u64)]) -> Exit {
         let attempted = summary.completed + summary.failed;
@@ -393,15 +404,5 @@ fn distinct_prompts(workload: &load::workload::Workload) -> Option<u64> {
     match workload.repeats(ENOUGH) {
         0 => None,
         repeats => Some(ENOUGH - repeats),
-    }
-}
-
-fn run_error(error: &load::RunError) -> UserError {
-    match error {
-        load::RunError::Prepare(failure) => {
-            UserError::new(Exit::Requests(failure.kind), failure.message.clone())
-                .hint(remedy(failure.kind))
-        }
-        load::RunError::Timer(error) => UserError::new(Exit::Other, error.to_string()),
     }
 }

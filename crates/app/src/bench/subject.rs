@@ -5,11 +5,11 @@ use std::sync::Arc;
 use domain::{Clock, FailureKind, Model, Tokenizer};
 use engine::Engine;
 use provider::probe::{self, ProbeError, Probed};
-use provider::{Provider, Target};
+use provider::{HttpVersion, Provider, Target};
 
 use super::check::{Bench, Subject};
 use crate::engine_source::{self, EmbeddedSettings};
-use crate::failure::{Exit, UserError, remedy};
+use crate::failure::{Exit, UserError, remedy_before_load};
 use crate::output;
 
 /// A model that is ready.
@@ -58,7 +58,8 @@ async fn open_remote(
     is_guess: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<Ready, UserError> {
-    let probed = probe::probe(target, Arc::clone(&clock)).await.map_err(probe_error)?;
+    let probed = probe::probe(target, Arc::clone(&clock)).await;
+    let probed = probed.map_err(|error| probe_error(error, target.http))?;
     let names = model_names(bench, target, &probed)?;
     let provider = Provider::new(target.clone(), clock)
         .map_err(|error| UserError::usage(error.to_string()))?;
@@ -78,11 +79,12 @@ async fn open_remote(
     Ok(Ready { model, names, tokenizer: None, description, is_embedded: false })
 }
 
-fn probe_error(error: ProbeError) -> UserError {
+fn probe_error(error: ProbeError, http: HttpVersion) -> UserError {
     match error {
         ProbeError::Target(error) => UserError::usage(error.to_string()),
         ProbeError::Failure(failure) => {
-            UserError::new(Exit::Requests(failure.kind), failure.message).hint(remedy(failure.kind))
+            UserError::new(Exit::Requests(failure.kind), failure.message)
+                .hint(remedy_before_load(failure.kind, Some(http)))
         }
     }
 }

@@ -20,7 +20,7 @@ fn each_kind_of_failure_has_its_exit_code() {
         ("--fault-truncate 100%", 20, "truncated", "closed its answers early"),
         ("--fault-disconnect 100%", 20, "truncated", "closed its answers early"),
         ("--fault-reset 100%", 20, "truncated", "closed its answers early"),
-        ("--fault-malformed 100%", 21, "malformed", "check --endpoint-type"),
+        ("--fault-malformed 100%", 21, "malformed", "--endpoint-type, and --http2"),
         ("--fault-stall 100% --stall-time 60s", 13, "timeout", "--timeout"),
     ] {
         let sim = desk.sim(fault);
