@@ -24,10 +24,17 @@ impl UserError {
         Self::new(Exit::Usage, message)
     }
 
-    /// The same, with what it happened to in front.
-    pub(crate) fn of(mut self, what: &str) -> Self {
-        self.message = format!("{what}: {}", self.message);
+    /// The same, with the run it is about in front.
+    pub(crate) fn of(mut self, run: Option<&str>) -> Self {
+        if let Some(run) = run {
+            self.message = format!("{run}: {}", self.message);
+        }
         self
+    }
+
+    /// What happened and why.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

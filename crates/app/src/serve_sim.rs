@@ -17,9 +17,6 @@ use crate::signal::Interrupts;
 use crate::value::{self, Count, Share, Span};
 use crate::{Outcome, limit, output};
 
-/// How many clients may be connected, as far as the system's limit of open files allows.
-const CLIENTS: u64 = 10_240;
-
 /// Settings of `prony sim`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -156,7 +153,8 @@ fn status_fault(text: &str) -> Result<(u16, f64), String> {
 
 /// Serves until a signal.
 pub(crate) fn main(settings: &SimSettings) -> Outcome {
-    limit::raise_for_up_to(CLIENTS);
+    // How many clients will come is not known.
+    let _ = limit::raise();
     let config = config(settings)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -17,7 +17,7 @@ use super::settings::{
 };
 use crate::failure::{Exit, UserError};
 use crate::limit::Connections;
-use crate::output;
+use crate::output::{self, Notes};
 use crate::value::{Goodput, Rate, Span};
 
 /// How many requests a run sends where nothing says when it ends.
@@ -47,6 +47,8 @@ pub(crate) struct Bench {
     pub(crate) slo: Option<Slo>,
     pub(crate) convention: Convention,
     pub(crate) error_share_max: f64,
+    /// Whether to tell what goes well.
+    pub(crate) notes: Notes,
 }
 
 /// What is put under load.
@@ -109,18 +111,27 @@ impl Bench {
                 ConventionKind::Guidellm => Convention::Guidellm,
             },
             error_share_max: settings.load.max_error_rate.map_or(0.0, |share| share.0),
+            notes: if settings.output.quiet { Notes::Kept } else { Notes::Told },
         })
     }
 
-    /// How many connections the largest load opens at once; none where the model is embedded.
+    /// How many connections the largest load opens at once; none where the model is embedded. A
+    /// server that allows fewer requests on an HTTP/2 connection than is asked for makes it more.
     pub(crate) fn connections(&self) -> Option<Connections> {
         let Subject::Remote { target, .. } = &self.subject else { return None };
         let sent = self.stop.requests.unwrap_or(u64::MAX);
+        let each = match target.http {
+            HttpVersion::Http1 => 1,
+            HttpVersion::Http2 => u64::from(target.streams_max),
+        };
         let at_once = |load: &Load| match load {
-            Load::Closed(closed) => Connections::Certain(closed.users.min(sent)),
+            Load::Closed(closed) => Connections::Certain(closed.users.min(sent).div_ceil(each)),
             Load::Open(open) => match open.in_flight_max {
-                Some(most) => Connections::Certain(most.min(sent)),
-                None => Connections::AtWorst(self.in_flight_at_worst(target, open).min(sent)),
+                Some(most) => Connections::Certain(most.min(sent).div_ceil(each)),
+                None => {
+                    let most = self.in_flight_at_worst(target, open).min(sent);
+                    Connections::AtWorst(most.div_ceil(each))
+                }
             },
         };
         let count = |connections: &Connections| match *connections {
@@ -526,6 +537,21 @@ mod tests {
             ("https://api.openai.com", LimitField::MaxCompletionTokens),
         ] {
             assert_eq!(target(&format!("--url {url}")).options.limit_field, field, "{url}");
+        }
+    }
+
+    #[test]
+    fn many_requests_share_a_connection_over_http2() {
+        let url = "--url http://127.0.0.1:8000 --num-prompts 5000";
+        for (arguments, want) in [
+            ("--concurrency 1,250", Connections::Certain(250)),
+            ("--concurrency 1,250 --http2", Connections::Certain(3)),
+            ("--concurrency 250 --http2 --streams-max 7", Connections::Certain(36)),
+            ("--request-rate 5/s --concurrency 250 --http2", Connections::Certain(3)),
+            ("--request-rate 10000/s --http2", Connections::AtWorst(50)),
+        ] {
+            let bench = check(&format!("{url} {arguments}")).expect(arguments);
+            assert_eq!(bench.connections(), Some(want), "{arguments}");
         }
     }
 

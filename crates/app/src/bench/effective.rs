@@ -216,6 +216,7 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
         convention: _,
         goodput: _,
         no_progress: _,
+        quiet: _,
     } = settings;
     let limits = |Slo { ttft, tpot, e2el }: Slo| json!({ "ttft": ttft.map(ms), "tpot": tpot.map(ms), "e2el": e2el.map(ms) });
     object(json!({

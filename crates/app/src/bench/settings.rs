@@ -275,4 +275,7 @@ pub(crate) struct OutputSettings {
     /// Show no progress
     #[arg(long)]
     pub(crate) no_progress: bool,
+    /// Say nothing on standard error but warnings and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }

@@ -65,7 +65,7 @@ async fn open_remote(
         .map_err(|error| UserError::usage(error.to_string()))?;
     let endpoint = dialect::path(target.format);
     if is_guess {
-        output::talk(&format!("endpoint: {endpoint} (--endpoint-type chooses another)"));
+        bench.notes.say(&format!("endpoint: {endpoint} (--endpoint-type chooses another)"));
     }
     if let Some(provider) = bench.lengths_left_to {
         output::talk(&format!(
@@ -96,7 +96,7 @@ fn model_names(bench: &Bench, target: &Target, probed: &Probed) -> Result<Vec<St
     if bench.models.is_empty() {
         return match listed.first() {
             Some(first) => {
-                output::talk(&format!("model: {first}, the first the server lists"));
+                bench.notes.say(&format!("model: {first}, the first the server lists"));
                 Ok(vec![(*first).to_owned()])
             }
             None => Err(UserError::usage(format!("{} does not list its models", target.url))

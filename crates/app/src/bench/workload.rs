@@ -55,6 +55,15 @@ impl Source {
         Ok(scenarios(settings).into_iter().flatten().map(Self::Scenario).collect())
     }
 
+    /// What results call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Scenario(scenario) => scenario.to_string(),
+            Self::Dataset(dataset) => dataset.name().to_string(),
+            Self::Synthetic(_) => "synthetic".to_owned(),
+        }
+    }
+
     /// The prompts of one run, which follow those that earlier runs `asked` the same model: so a
     /// server's cache knows none of them while there are enough, and every model is asked the same.
     pub(crate) fn workload(
