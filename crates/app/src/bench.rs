@@ -27,7 +27,7 @@ use store::{Recorder, RunLabel};
 
 use self::check::Bench;
 use self::ending::Ending;
-use self::progress::Progress;
+use self::progress::{Progress, Tally, Watch};
 use self::recording::{Desk, Recording};
 use self::results::{Amount, Results};
 use self::settings::BenchSettings;
@@ -123,8 +123,20 @@ struct Case<'a> {
     source: &'a Source,
     /// What earlier runs asked the same model from the same source.
     asked: Asked,
-    /// Which run it is, in words, where there are several.
-    name: Option<String>,
+    /// How many runs there are.
+    count: u64,
+}
+
+impl Case<'_> {
+    /// Which run it is, in words.
+    fn name(&self) -> String {
+        format!("{} · {} · {}", self.model, self.source.name(), self.load)
+    }
+
+    /// The same, where there are several.
+    fn name_among_others(&self) -> Option<String> {
+        (self.count > 1).then(|| self.name())
+    }
 }
 
 /// What came of one run.
@@ -161,12 +173,10 @@ impl Session {
         let mut verdict = Exit::Success;
         let mut history: HashMap<(String, usize), Asked> = HashMap::new();
         let combinations = self.combinations(&ready, sources.len());
-        let count = combinations.len();
+        let count = combinations.len() as u64;
         for (index, (model, place, load)) in (0..).zip(combinations) {
-            let source = &sources[place];
-            let name = (count > 1).then(|| format!("{model} · {} · {load}", source.name()));
             let asked = history.entry((model.clone(), place)).or_default();
-            let case = Case { index, model, load, source, asked: *asked, name };
+            let case = Case { index, model, load, source: &sources[place], asked: *asked, count };
             let ran = match self.run_case(&case, &ready, tokenizer.clone(), &mut interrupts).await {
                 Ok(ran) => ran,
                 Err(error) => return self.break_off(error, &case, &ready, results),
@@ -180,7 +190,7 @@ impl Session {
                 return Err(error);
             }
             let exit = ran.ending.exit;
-            ran.ending.tell(case.name.as_deref());
+            ran.ending.tell(case.name_among_others().as_deref());
             if verdict == Exit::Success {
                 verdict = exit;
             }
@@ -215,7 +225,7 @@ impl Session {
         let message = Some(error.message().to_owned());
         results.add(case, Amount { summary, process: None, error: message });
         results.publish(files, true)?;
-        Err(error.of(case.name.as_deref()))
+        Err(error.of(case.name_among_others().as_deref()))
     }
 
     /// Every model under every source of prompts, by its place, and every load, in the order they
@@ -268,10 +278,10 @@ impl Session {
             case.asked,
             tokenizer.as_deref(),
         )?);
-        let scenario = workload.name();
         let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
         let spec = self.spec(case, ready, distinct_prompts(&workload));
-        let recording = self.start_recording(case, spec, &intake, &live)?;
+        let tally = Arc::new(Tally::default());
+        let recording = self.start_recording(case, spec, &intake, &live, &tally)?;
         let before = WallAnchor::take(&*self.clock);
         let meter = Meter::start(&*self.clock);
         let parts = Parts {
@@ -283,13 +293,20 @@ impl Session {
             // A tokenizer costs time on every answer: it is used only where the server may not count.
             tokenizer: tokenizer.filter(|_| !ready.is_embedded),
         };
-        let title = format!("{} {scenario} {}", case.model, case.load);
+        let watch = Watch {
+            live: Arc::clone(&live),
+            tally,
+            clock: Arc::clone(&self.clock),
+            control: self.control.clone(),
+        };
         let hidden = self.settings.output.no_progress || self.settings.output.quiet;
-        let watched = Arc::clone(&live);
-        let mut progress = Progress::new(&title, &plan, watched, Arc::clone(&self.clock), hidden);
+        let place = (case.index + 1, case.count);
+        let progress = Progress::new(place, case.name(), &plan, watch, hidden);
         let report = tokio::select! {
             report = load::run(plan, parts, self.control.clone()) => report,
-            () = interrupts.govern(&self.control) => unreachable!("governing never ends"),
+            () = interrupts.govern(&self.control, |message| progress.say(message)) => {
+                unreachable!("governing never ends")
+            }
             () = progress.show() => unreachable!("showing never ends"),
         };
         drop(progress);
@@ -348,11 +365,13 @@ impl Session {
         spec: RunSpec,
         intake: &Arc<Intake>,
         live: &Arc<Live>,
+        tally: &Arc<Tally>,
     ) -> Result<Recording, UserError> {
         let load = case.load.to_string().into();
         let desk = Desk {
             intake: Arc::clone(intake),
             live: Arc::clone(live),
+            tally: Arc::clone(tally),
             clock: Arc::clone(&self.clock),
             control: self.control.clone(),
             label: RunLabel { run: case.index, load, origin: spec.origin },
