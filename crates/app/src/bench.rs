@@ -2,6 +2,7 @@
 
 mod check;
 mod effective;
+mod ending;
 mod precedence;
 mod progress;
 mod recording;
@@ -15,23 +16,25 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use analysis::{ArrivalClock, Origin, RunAccumulator, RunSpec, RunSummary};
+use analysis::{ArrivalClock, Origin, RunAccumulator, RunSpec};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
-use domain::{Clock, FailureKind, Seed, SystemClock, Tokenizer, WallAnchor};
+use domain::{Clock, Seed, SystemClock, Tokenizer, WallAnchor};
 use load::workload::Taken;
-use load::{Control, Intake, Live, Load, Parts, Plan, Report, StopCause, Template};
+use load::{Control, Intake, Live, Load, Parts, Plan, Report, Template};
 use pace::Time;
 use store::{Recorder, RunLabel};
 
 use self::check::Bench;
-use self::progress::Progress;
+use self::ending::Ending;
+use self::progress::{Progress, Tally, Watch};
 use self::recording::{Desk, Recording};
+use self::results::{Amount, Results};
 use self::settings::BenchSettings;
 use self::subject::Ready;
 use self::workload::{Asked, Source};
 use crate::cli::{self, Cli, Command};
-use crate::failure::{Exit, UserError, remedy};
+use crate::failure::{Exit, UserError};
 use crate::process::Meter;
 use crate::signal::Interrupts;
 use crate::{Outcome, config, limit, output};
@@ -57,7 +60,7 @@ fn with_config(settings: BenchSettings) -> Result<BenchSettings, UserError> {
     let Some(path) = &settings.config else { return Ok(settings) };
     let command = cli::command();
     let bench = command.find_subcommand("bench").expect("bench is a subcommand");
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments = cli::arguments();
     let unusable = |error: &clap::Error| {
         let text = error.to_string();
         let text = text.trim_start_matches("error: ").trim_end();
@@ -66,7 +69,7 @@ fn with_config(settings: BenchSettings) -> Result<BenchSettings, UserError> {
     let matches = command.clone().try_get_matches_from(&arguments).map_err(|e| unusable(&e))?;
     let outdone = precedence::outdone(&given(&matches, bench), &settings);
     let from_file = config::arguments(path, bench, &outdone)?;
-    let program = ["prony", "bench"].map(Into::into);
+    let program = ["prony", "bench"].map(OsString::from);
     let arguments = program.into_iter().chain(from_file).chain(arguments.into_iter().skip(2));
     let parsed = command
         .try_get_matches_from(arguments)
@@ -120,6 +123,27 @@ struct Case<'a> {
     source: &'a Source,
     /// What earlier runs asked the same model from the same source.
     asked: Asked,
+    /// How many runs there are.
+    count: u64,
+}
+
+impl Case<'_> {
+    /// Which run it is, in words.
+    fn name(&self) -> String {
+        format!("{} · {} · {}", self.model, self.source.name(), self.load)
+    }
+
+    /// The same, where there are several.
+    fn name_among_others(&self) -> Option<String> {
+        (self.count > 1).then(|| self.name())
+    }
+}
+
+/// What came of one run.
+struct Ran {
+    amount: Amount,
+    ending: Ending,
+    taken: Taken,
 }
 
 impl Session {
@@ -130,6 +154,11 @@ impl Session {
     }
 
     async fn run(mut self) -> Outcome {
+        for load in &self.bench.loads {
+            let unusable =
+                |error: load::PlanError| UserError::usage(error.problem).hint(error.hint);
+            self.plan(0, "", load).check().map_err(unusable)?;
+        }
         let workload = &self.settings.workload;
         let tokenizer = workload.tokenizer.as_deref().map(workload::tokenizer).transpose()?;
         let sources = Source::open(workload)?;
@@ -138,33 +167,30 @@ impl Session {
         let tokenizer = tokenizer.or_else(|| ready.tokenizer.clone());
         // Until here Ctrl-C simply ends the program: there is nothing to drain.
         let mut interrupts = Interrupts::watch()?;
-        let combinations = self.combinations(&ready, sources.len());
-        for (model, _, load) in &combinations {
-            let unusable =
-                |error: load::PlanError| UserError::usage(error.problem).hint(error.hint);
-            self.plan(0, model, load).check().map_err(unusable)?;
-        }
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
         self.files = results::open_files(&self.settings.output, self.anchor)?;
-        let mut results = results::Results::new(&self.settings, &self.bench, &ready, self.anchor);
+        let mut results = Results::new(&self.settings, &self.bench, &ready, self.anchor);
         let mut verdict = Exit::Success;
-        let mut broken_off = None;
         let mut history: HashMap<(String, usize), Asked> = HashMap::new();
+        let combinations = self.combinations(&ready, sources.len());
+        let count = combinations.len() as u64;
         for (index, (model, place, load)) in (0..).zip(combinations) {
             let asked = history.entry((model.clone(), place)).or_default();
-            let case = Case { index, model, load, source: &sources[place], asked: *asked };
-            let tokenizer = tokenizer.clone();
-            let ran = self.run_case(&case, &ready, tokenizer, &mut interrupts, &mut results).await;
-            let (exit, taken) = match ran {
+            let case = Case { index, model, load, source: &sources[place], asked: *asked, count };
+            let ran = match self.run_case(&case, &ready, tokenizer.clone(), &mut interrupts).await {
                 Ok(ran) => ran,
-                // What the runs before it measured is worth no less.
-                Err(error) => {
-                    broken_off = Some(error.of(&format!("{} under {}", case.model, case.load)));
-                    break;
-                }
+                Err(error) => return self.break_off(error, &case, &ready, results),
             };
             asked.runs += 1;
-            asked.taken += taken;
+            asked.taken += ran.taken;
+            results.add(&case, ran.amount);
+            if let Err(error) = results.show_last() {
+                // The files are still worth having.
+                results.publish(self.files.take(), true)?;
+                return Err(error);
+            }
+            let exit = ran.ending.exit;
+            ran.ending.tell(case.name_among_others().as_deref());
             if verdict == Exit::Success {
                 verdict = exit;
             }
@@ -173,11 +199,33 @@ impl Session {
                 break;
             }
         }
-        if !results.is_empty() {
-            let is_cut = broken_off.is_some() || self.control.stop.is_cancelled();
-            results.publish(self.files.take(), is_cut)?;
+        results.publish(self.files.take(), self.control.stop.is_cancelled())?;
+        Ok(verdict)
+    }
+
+    /// Ends a bench whose next run could not begin: what the runs before it measured is worth no
+    /// less, and where there was none nothing is left in the way of the next bench.
+    fn break_off(
+        mut self,
+        error: UserError,
+        case: &Case<'_>,
+        ready: &Ready,
+        mut results: Results,
+    ) -> Outcome {
+        let files = self.files.take();
+        if results.is_empty() {
+            if let Some(Err(error)) = files.map(Recorder::discard) {
+                output::talk(&results::store_error(&error));
+            }
+            return Err(error);
         }
-        broken_off.map_or(Ok(verdict), Err)
+        let now = self.clock.now();
+        let spec = RunSpec { window_start: now, ..self.spec(case, ready, None) };
+        let summary = RunAccumulator::new(spec).finish(now);
+        let message = Some(error.message().to_owned());
+        results.add(case, Amount { summary, process: None, error: message });
+        results.publish(files, true)?;
+        Err(error.of(case.name_among_others().as_deref()))
     }
 
     /// Every model under every source of prompts, by its place, and every load, in the order they
@@ -222,8 +270,7 @@ impl Session {
         ready: &Ready,
         tokenizer: Option<Arc<dyn Tokenizer>>,
         interrupts: &mut Interrupts,
-        results: &mut results::Results,
-    ) -> Result<(Exit, Taken), UserError> {
+    ) -> Result<Ran, UserError> {
         let plan = self.plan(case.index, &case.model, &case.load);
         let workload = Arc::new(case.source.workload(
             self.bench.seed,
@@ -231,9 +278,10 @@ impl Session {
             case.asked,
             tokenizer.as_deref(),
         )?);
-        let scenario = workload.name();
         let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
-        let recording = self.start_recording(case, &workload, ready, &intake, &live)?;
+        let spec = self.spec(case, ready, distinct_prompts(&workload));
+        let tally = Arc::new(Tally::default());
+        let recording = self.start_recording(case, spec, &intake, &live, &tally)?;
         let before = WallAnchor::take(&*self.clock);
         let meter = Meter::start(&*self.clock);
         let parts = Parts {
@@ -245,36 +293,36 @@ impl Session {
             // A tokenizer costs time on every answer: it is used only where the server may not count.
             tokenizer: tokenizer.filter(|_| !ready.is_embedded),
         };
-        let title = format!("{} {scenario} {}", case.model, case.load);
-        let hidden = self.settings.output.no_progress;
-        let watched = Arc::clone(&live);
-        let mut progress = Progress::new(&title, &plan, watched, Arc::clone(&self.clock), hidden);
+        let watch = Watch {
+            live: Arc::clone(&live),
+            tally,
+            clock: Arc::clone(&self.clock),
+            control: self.control.clone(),
+        };
+        let hidden = self.settings.output.no_progress || self.settings.output.quiet;
+        let place = (case.index + 1, case.count);
+        let progress = Progress::new(place, case.name(), &plan, watch, hidden);
         let report = tokio::select! {
             report = load::run(plan, parts, self.control.clone()) => report,
-            () = interrupts.govern(&self.control) => unreachable!("governing never ends"),
+            () = interrupts.govern(&self.control, |message| progress.say(message)) => {
+                unreachable!("governing never ends")
+            }
             () = progress.show() => unreachable!("showing never ends"),
         };
         drop(progress);
         let recorded = recording.finish();
-        let used = meter.used(&*self.clock);
+        let process = meter.used(&*self.clock);
         self.files = recorded.files;
-        let report = report.map_err(|error| run_error(&error))?;
-        if recorded.error.is_none() {
-            tell_cause(&report);
-        }
+        let report = report.map_err(|error| ending::unbegun(&self.bench, &error))?;
         let mut figures = recorded.figures;
         self.note(&mut figures, &report, before);
         let summary = figures.finish(report.window_end);
+        let ending = match recorded.error {
+            Some(error) => Ending::unwritten(results::store_error(&error)),
+            None => Ending::of(&self.bench, &report, &summary, &recorded.failures),
+        };
         let taken = Taken { measured: report.requests, warmup: live.warming() };
-        let exit = self.judge(&summary, &recorded.failures);
-        results.add(&case.model, &scenario, &case.load, summary, used);
-        match recorded.error {
-            Some(error) => {
-                output::talk(&results::store_error(&error));
-                Ok((Exit::File, taken))
-            }
-            None => Ok((exit, taken)),
-        }
+        Ok(Ran { amount: Amount { summary, process, error: None }, ending, taken })
     }
 
     /// Tells the figures what no record says and only the run's end shows.
@@ -288,41 +336,46 @@ impl Session {
         }
     }
 
+    /// What is asked of a run, but for its window.
+    fn spec(&self, case: &Case<'_>, ready: &Ready, distinct_prompts: Option<u64>) -> RunSpec {
+        RunSpec {
+            origin: match &case.load {
+                Load::Closed(_) => Origin::Started,
+                Load::Open(_) => Origin::Planned,
+            },
+            window_start: self.anchor.moment(),
+            window_end: None,
+            slo: self.bench.slo,
+            convention: self.bench.convention,
+            arrivals: if ready.is_embedded {
+                ArrivalClock::InProcess
+            } else {
+                ArrivalClock::Network
+            },
+            distinct_prompts,
+            sent_before: case.asked.taken.total(),
+            demands_lengths: self.settings.workload.ignore_eos && self.bench.stop_texts.is_empty(),
+            asks_streams: self.bench.stream,
+        }
+    }
+
     fn start_recording(
         &mut self,
         case: &Case<'_>,
-        workload: &load::workload::Workload,
-        ready: &Ready,
+        spec: RunSpec,
         intake: &Arc<Intake>,
         live: &Arc<Live>,
+        tally: &Arc<Tally>,
     ) -> Result<Recording, UserError> {
-        let origin = match &case.load {
-            Load::Closed(_) => Origin::Started,
-            Load::Open(_) => Origin::Planned,
-        };
+        let load = case.load.to_string().into();
         let desk = Desk {
             intake: Arc::clone(intake),
             live: Arc::clone(live),
+            tally: Arc::clone(tally),
             clock: Arc::clone(&self.clock),
             control: self.control.clone(),
-            label: RunLabel { run: case.index, load: case.load.to_string().into(), origin },
-            spec: RunSpec {
-                origin,
-                window_start: self.anchor.moment(),
-                window_end: None,
-                slo: self.bench.slo,
-                convention: self.bench.convention,
-                arrivals: if ready.is_embedded {
-                    ArrivalClock::InProcess
-                } else {
-                    ArrivalClock::Network
-                },
-                distinct_prompts: distinct_prompts(workload),
-                sent_before: case.asked.taken.total(),
-                demands_lengths: self.settings.workload.ignore_eos
-                    && self.bench.stop_texts.is_empty(),
-                asks_streams: self.bench.stream,
-            },
+            label: RunLabel { run: case.index, load, origin: spec.origin },
+            spec,
             duration: self.bench.stop.duration,
             files: self.files.take(),
         };
@@ -336,55 +389,6 @@ impl Session {
         let moment = after.moment();
         after.unix_nanos(moment).wrapping_sub(before.unix_nanos(moment)).cast_signed()
     }
-
-    /// The exit code a run deserves: success only if its requests succeeded.
-    fn judge(&self, summary: &RunSummary, failures: &[(FailureKind, u64)]) -> Exit {
-        let attempted = summary.completed + summary.failed;
-        let Some(&(kind, _)) = failures.first() else {
-            return if attempted == 0 { Exit::Other } else { Exit::Success };
-        };
-        let share = summary.failed as f64 / attempted.max(1) as f64;
-        if summary.completed > 0 && share <= self.bench.error_share_max {
-            return Exit::Success;
-        }
-        output::talk(
-            &UserError::new(
-                Exit::Requests(kind),
-                format!("{} of {attempted} requests failed, most often: {kind}", summary.failed),
-            )
-            .hint(match kind {
-                FailureKind::Rejected if self.bench.ignore_eos => {
-                    "the server may not know ignore_eos: leave --ignore-eos out"
-                }
-                kind => remedy(kind),
-            }),
-        );
-        Exit::Requests(kind)
-    }
-}
-
-/// Says why a run ended before its plan was done.
-fn tell_cause(report: &Report) {
-    let told = match report.cause {
-        StopCause::Interrupted => {
-            "stopped by request: the requests in flight were awaited; this is what was measured"
-        }
-        StopCause::Aborted => {
-            "stopped at once by request: the requests in flight count as cancelled"
-        }
-        StopCause::Failures => "stopped: the limit of failed requests was reached",
-        StopCause::Requests | StopCause::Duration => "",
-    };
-    if !told.is_empty() {
-        output::talk(&told);
-    }
-    if report.held_back > 0 {
-        output::talk(&format!(
-            "warning: {} requests were held back because records could not be written fast \
-             enough\n  help: write them to a faster disk",
-            report.held_back
-        ));
-    }
 }
 
 /// How many different prompts a workload has to send.
@@ -393,15 +397,5 @@ fn distinct_prompts(workload: &load::workload::Workload) -> Option<u64> {
     match workload.repeats(ENOUGH) {
         0 => None,
         repeats => Some(ENOUGH - repeats),
-    }
-}
-
-fn run_error(error: &load::RunError) -> UserError {
-    match error {
-        load::RunError::Prepare(failure) => {
-            UserError::new(Exit::Requests(failure.kind), failure.message.clone())
-                .hint(remedy(failure.kind))
-        }
-        load::RunError::Timer(error) => UserError::new(Exit::Other, error.to_string()),
     }
 }

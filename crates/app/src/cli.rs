@@ -1,5 +1,7 @@
 //! The command line: one subcommand a job.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
@@ -33,8 +35,36 @@ pub(crate) enum Command {
 
 /// What the program is asked on its command line.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches().map_err(discreet)?;
+    let matches = command().try_get_matches_from(arguments()).map_err(discreet)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// The words of the command line.
+pub(crate) fn arguments() -> Vec<OsString> {
+    with_negative_values(std::env::args_os())
+}
+
+/// The words with each number below zero tied to the flag before it: no flag begins with a digit, and
+/// what is wrong with `--request-rate -5/s` is the rate.
+fn with_negative_values(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut tied: Vec<OsString> = Vec::new();
+    for word in words {
+        let is_negative = word
+            .to_str()
+            .and_then(|word| word.strip_prefix('-'))
+            .is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()));
+        let is_flag = |before: &&mut OsString| {
+            before.to_str().is_some_and(|word| word.starts_with("--") && !word.contains('='))
+        };
+        match tied.last_mut().filter(is_flag) {
+            Some(flag) if is_negative && flag != "--" => {
+                flag.push("=");
+                flag.push(word);
+            }
+            Some(_) | None => tied.push(word),
+        }
+    }
+    tied
 }
 
 /// The grammar of the command line: that of [`Cli`], and for each setting of `bench` that is on or
@@ -69,10 +99,19 @@ fn discreet(mut error: clap::Error) -> clap::Error {
         error.insert(ContextKind::InvalidValue, hidden());
     }
     let word = error.get(ContextKind::InvalidArg);
-    let is_stray = matches!(word, Some(ContextValue::String(word)) if !word.starts_with('-'));
-    if error.kind() == ErrorKind::UnknownArgument && is_stray {
+    let stray = match word {
+        Some(ContextValue::String(word)) if !word.starts_with('-') => Some(word),
+        Some(_) | None => None,
+    };
+    if let (ErrorKind::UnknownArgument, Some(word)) = (error.kind(), stray) {
+        let is_url = word.starts_with("http://") || word.starts_with("https://");
+        let tip = if is_url {
+            "a server is named with --url"
+        } else {
+            "a value with spaces in it needs quotes"
+        };
         error.insert(ContextKind::InvalidArg, hidden());
-        let tip = "a value with spaces in it needs quotes".into();
+        let tip = tip.into();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
     error
@@ -81,6 +120,22 @@ fn discreet(mut error: clap::Error) -> clap::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_below_zero_is_the_value_of_the_flag_before_it() {
+        for (line, want) in [
+            ("prony bench --request-rate -5/s", "prony bench --request-rate=-5/s"),
+            ("prony bench --seed -1 --http2", "prony bench --seed=-1 --http2"),
+            ("prony bench --seed=1 -5", "prony bench --seed=1 -5"),
+            ("prony bench -h", "prony bench -h"),
+            ("prony bench --stop -x", "prony bench --stop -x"),
+            ("prony bench -- -5", "prony bench -- -5"),
+            ("prony -5", "prony -5"),
+        ] {
+            let words = with_negative_values(line.split(' ').map(OsString::from));
+            assert_eq!(words, want.split(' ').map(OsString::from).collect::<Vec<_>>(), "{line}");
+        }
+    }
 
     #[test]
     fn every_switch_of_a_bench_can_be_switched_back() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use domain::{ConnectStage, FailureKind};
+use provider::HttpVersion;
 
 /// An error for the user: what happened, why, and what to do.
 #[derive(Debug)]
@@ -23,10 +24,17 @@ impl UserError {
         Self::new(Exit::Usage, message)
     }
 
-    /// The same, with what it happened to in front.
-    pub(crate) fn of(mut self, what: &str) -> Self {
-        self.message = format!("{what}: {}", self.message);
+    /// The same, with the run it is about in front.
+    pub(crate) fn of(mut self, run: Option<&str>) -> Self {
+        if let Some(run) = run {
+            self.message = format!("{run}: {}", self.message);
+        }
         self
+    }
+
+    /// What happened and why.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -120,7 +128,10 @@ pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
             "this machine ran out of open files or local ports, which is no fault of the server's: \
              raise `ulimit -n`, or lower the load"
         }
-        FailureKind::Timeout => "give the server longer with --timeout, or less load",
+        FailureKind::Timeout => {
+            "raise the limit that passed: --timeout for a whole answer, --first-byte-timeout for its \
+             beginning, --connect-timeout for a connection; or lower the load"
+        }
         FailureKind::Unauthorized => {
             "give the right key through OPENAI_API_KEY, ANTHROPIC_API_KEY or --api-key-file"
         }
@@ -131,9 +142,31 @@ pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
         FailureKind::InStream => "the server broke off its answers: look at its log",
         FailureKind::Truncated => "the server closed its answers early: look at its log",
         FailureKind::Malformed => {
-            "check --endpoint-type, --http2, and that the port is the model's"
+            "check that the port is the model's, --endpoint-type, and --http2: some servers speak \
+             nothing else, most do not speak it"
         }
         FailureKind::Cancelled => "let the run end by itself",
+    }
+}
+
+/// What to do where a server fails before it is under load, when it is asked what it is and its
+/// connections are opened: no answer has begun yet.
+pub(crate) const fn remedy_before_load(
+    kind: FailureKind,
+    http: Option<HttpVersion>,
+) -> &'static str {
+    match (kind, http) {
+        (FailureKind::Timeout, _) => {
+            "check that a model's server listens there, or give it longer with --connect-timeout"
+        }
+        (FailureKind::Malformed, Some(HttpVersion::Http2)) => {
+            "leave --http2 out, and check that the port is the model's"
+        }
+        (FailureKind::Connect(ConnectStage::Tls), Some(HttpVersion::Http2)) => {
+            "leave --http2 out where the server does not offer it; else check http against https, \
+             trust the server's authority with --ca-file, or use --insecure on a test server"
+        }
+        (kind, _) => remedy(kind),
     }
 }
 

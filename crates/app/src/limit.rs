@@ -17,46 +17,36 @@ pub(crate) enum Connections {
     AtWorst(u64),
 }
 
-/// Raises the limit of open files to the hard limit where `connections` need that. Where they only
-/// may need more than even that, the user is warned.
+/// Raises the limit of open files as far as the system lets it. Where `connections` may need more
+/// than that, the user is warned.
 ///
 /// # Errors
-/// Where connections that are certain need more than the hard limit.
+/// Where connections that are certain need more.
 pub(crate) fn raise_for(connections: Connections) -> Result<(), UserError> {
     let (Connections::Certain(count) | Connections::AtWorst(count)) = connections;
     let needed = count.saturating_add(SPARE);
-    let Some(hard) = raise_towards(needed) else { return Ok(()) };
+    let Some(limit) = raise().filter(|limit| *limit < needed) else { return Ok(()) };
     let remedy = format!("raise it for this shell with `ulimit -Hn {needed}` as root");
     match connections {
         Connections::Certain(_) => Err(UserError::new(
             Exit::Resources,
-            format!("{count} connections need {needed} open files; the limit is {hard}"),
+            format!("{count} connections need {needed} open files; the limit is {limit}"),
         )
         .hint(format!("{remedy}, or ask for fewer"))),
         Connections::AtWorst(_) => {
             output::talk(&format!(
                 "warning: if the server is slow, {count} connections need {needed} open files; the \
-                 limit is {hard}\n  help: {remedy}, or bound what is in flight with --concurrency"
+                 limit is {limit}\n  help: {remedy}, or bound what is in flight with --concurrency"
             ));
             Ok(())
         }
     }
 }
 
-/// Raises the limit of open files as far as `connections` need or the hard limit allows: a server
-/// does not know how many clients will come.
-pub(crate) fn raise_for_up_to(connections: u64) {
-    let _ = raise_towards(connections.saturating_add(SPARE));
-}
-
-/// Raises the limit to the hard one where it is below `needed`, and returns that one where it is
-/// still too low.
-fn raise_towards(needed: u64) -> Option<u64> {
-    // A system that does not tell its limits will say so when a file cannot be opened.
+/// Raises the limit of open files as far as the system lets it, and returns what it is then. `None`
+/// where the system does not tell: it will say so when a file cannot be opened.
+pub(crate) fn raise() -> Option<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    if soft >= needed {
-        return None;
-    }
-    let is_raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
-    (!is_raised || hard < needed).then_some(hard)
+    let is_raised = soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
+    Some(if is_raised { hard } else { soft })
 }

@@ -16,6 +16,7 @@ mod process;
 mod serve_engine;
 mod serve_sim;
 mod signal;
+mod status;
 mod value;
 
 use std::process::ExitCode;

@@ -14,6 +14,26 @@ pub(crate) fn talk(message: &dyn Display) {
     eprintln!("{message}");
 }
 
+/// What becomes of notes: what a person may like to know and a script does not need, as which model
+/// was chosen. Warnings and errors are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notes {
+    /// They are told.
+    Told,
+    /// They are kept back.
+    Kept,
+}
+
+impl Notes {
+    /// Says `message`, unless notes are kept back.
+    pub(crate) fn say(self, message: &dyn Display) {
+        match self {
+            Self::Told => talk(message),
+            Self::Kept => {}
+        }
+    }
+}
+
 /// Writes data to standard output. A closed pipe is the reader's wish, not an error.
 pub(crate) fn data(bytes: &[u8]) -> Result<(), UserError> {
     let mut out = io::stdout().lock();

@@ -17,8 +17,6 @@ use crate::{Outcome, limit, output};
 
 /// How long answers under way may go on after a signal to stop.
 const GRACE: Duration = Duration::from_secs(30);
-/// How many clients may be connected, as far as the system's limit of open files allows.
-const CLIENTS: u64 = 1_024;
 
 /// Settings of `prony engine`.
 #[derive(Args, Clone, Debug)]
@@ -41,7 +39,8 @@ pub(crate) struct EngineSettings {
 
 /// Serves until a signal.
 pub(crate) fn main(settings: &EngineSettings) -> Outcome {
-    limit::raise_for_up_to(CLIENTS);
+    // How many clients will come is not known.
+    let _ = limit::raise();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let embedded = &settings.embedded;
     let engine = Arc::new(engine_source::start(&settings.model, embedded, Arc::clone(&clock))?);

@@ -1,10 +1,11 @@
 //! Ctrl-C: the first asks to stop, the second to stop at once.
 
+use std::fmt::Display;
+
 use load::Control;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{Exit, UserError};
-use crate::output;
 
 /// Watches for SIGINT and SIGTERM.
 pub(crate) struct Interrupts {
@@ -34,13 +35,14 @@ impl Interrupts {
         }
     }
 
-    /// Stops the run on the first signal and aborts it on the second. Never returns.
-    pub(crate) async fn govern(&mut self, control: &Control) {
+    /// Stops the run on the first signal and aborts it on the second; the user is told by `say`.
+    /// Never returns.
+    pub(crate) async fn govern(&mut self, control: &Control, say: impl Fn(&dyn Display)) {
         self.next().await;
-        output::talk(&"stopping: waiting for the requests in flight (again to give them up)");
+        say(&"stopping: waiting for the requests in flight (Ctrl-C again gives them up)");
         control.stop.cancel();
         self.next().await;
-        output::talk(&"giving up the requests in flight");
+        say(&"giving up the requests in flight");
         control.abort.cancel();
         std::future::pending::<()>().await;
     }

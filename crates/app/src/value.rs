@@ -37,6 +37,19 @@ impl FromStr for Span {
     }
 }
 
+/// A whole number of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        text.parse().map(Self).map_err(|_| format!("`{text}` is not a whole number such as 8"))
+    }
+}
+
 /// A rate, written `20/s`, `300/m` or `inf`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
@@ -51,18 +64,25 @@ impl FromStr for Rate {
         if text == "inf" {
             return Ok(Self { per_s: f64::INFINITY });
         }
-        let (number, unit) =
-            text.split_once('/').ok_or_else(|| format!("`{text}` has no unit; write {text}/s"))?;
-        let per = match unit.trim() {
-            "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            other => return Err(format!("`/{other}` is no unit of a rate; use /s, /m or /h")),
+        let (number, unit) = match text.split_once('/') {
+            Some((number, unit)) => (number.trim(), Some(unit.trim())),
+            None => (text, None),
         };
-        match number.trim().parse::<f64>() {
-            Ok(number) if number.is_finite() && number > 0.0 => Ok(Self { per_s: number / per }),
-            _ => Err(format!("`{number}` is not a rate above zero")),
-        }
+        let number = number
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite() && *number > 0.0)
+            .ok_or_else(|| format!("`{text}` is not a rate above zero such as 20/s"))?;
+        let per = match unit {
+            Some("s") => 1.0,
+            Some("m" | "min") => 60.0,
+            Some("h") => 3600.0,
+            Some(other) => {
+                return Err(format!("`/{other}` is no unit of a rate; use /s, /m or /h"));
+            }
+            None => return Err(format!("`{text}` has no unit; write {text}/s")),
+        };
+        Ok(Self { per_s: number / per })
     }
 }
 
@@ -78,7 +98,7 @@ where
 
     fn from_str(text: &str) -> Result<Self, String> {
         split_outside_brackets(text)
-            .map(|item| item.trim().parse().map_err(|error: T::Err| name(item.trim(), &error)))
+            .map(|item| item.trim().parse().map_err(|error: T::Err| named(item.trim(), &error)))
             .collect::<Result<Vec<T>, String>>()
             .and_then(
                 |items| if items.is_empty() { Err("empty list".into()) } else { Ok(Self(items)) },
@@ -86,8 +106,8 @@ where
     }
 }
 
-/// What is wrong with one item of a list, which the error may name already.
-fn name(item: &str, error: &impl fmt::Display) -> String {
+/// What is wrong with a part of a value, which the error may name already.
+pub(crate) fn named(item: &str, error: &impl fmt::Display) -> String {
     let (error, item) = (error.to_string(), format!("`{item}`"));
     if error.contains(&item) { error } else { format!("{item}: {error}") }
 }
@@ -190,15 +210,19 @@ mod tests {
         assert_eq!("300/m".parse(), Ok(Rate { per_s: 5.0 }));
         assert_eq!("inf".parse(), Ok(Rate { per_s: f64::INFINITY }));
         assert!("20".parse::<Rate>().expect_err("no unit").contains("20/s"));
-        assert!("-1/s".parse::<Rate>().is_err());
+        for text in ["-1/s", "-1", "0/s", "fast", "NaN/s"] {
+            let error = text.parse::<Rate>().expect_err(text);
+            assert_eq!(error, format!("`{text}` is not a rate above zero such as 20/s"));
+        }
     }
 
     #[test]
     fn lists_split_outside_brackets() {
-        assert_eq!("1, 8,64".parse(), Ok(List(vec![1_u64, 8, 64])));
+        assert_eq!("1, 8,64".parse(), Ok(List(vec![Count(1), Count(8), Count(64)])));
         let lengths: List<String> = "N(512,128),64".parse().expect("two lengths");
         assert_eq!(lengths.0, ["N(512,128)", "64"]);
-        assert!("1,x".parse::<List<u64>>().expect_err("not a number").contains("`x`"));
+        let error = "1,x".parse::<List<Count>>().expect_err("not a number");
+        assert_eq!(error, "`x` is not a whole number such as 8");
     }
 
     #[test]

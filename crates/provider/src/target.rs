@@ -65,6 +65,11 @@ impl BaseUrl {
             return Err(fail("a query string has no place before the endpoint's path"));
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("no host"))?;
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        if has_port && uri.port_u16().is_none() {
+            return Err(fail("the port must be a number from 0 to 65535"));
+        }
         let mut prefix = uri.path().trim_end_matches('/');
         for endpoint in ["/chat/completions", "/completions", "/messages"] {
             prefix = prefix.strip_suffix(endpoint).unwrap_or(prefix);
@@ -273,6 +278,8 @@ mod tests {
             ("http://user:key@host", "credentials"),
             ("http://host/v1?key=1", "query"),
             ("http://", ""),
+            ("http://127.0.0.1:99999", "65535"),
+            ("http://[::1]:x", ""),
         ] {
             let message = BaseUrl::parse(given).expect_err(given).to_string();
             assert!(message.contains(part), "{given}: {message}");

@@ -52,6 +52,8 @@ pub struct Run {
     pub load: String,
     /// What came out.
     pub summary: RunSummary,
+    /// Why it could not begin, in which case nothing came out.
+    pub error: Option<String>,
     /// What Prony itself used meanwhile; the embedded engine, where it served, included. None where
     /// the system does not tell.
     pub process: Option<ProcessUse>,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::{Benchmark, block, table, warning};
+use crate::{Benchmark, Run, block, table, warning};
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +40,20 @@ impl Style {
     }
 }
 
-/// Writes everything: each run's block, the table where there are several, the warnings.
+/// Writes one run's block, as soon as it has ended.
 ///
 /// # Errors
 /// What `out` refused.
-pub fn write(out: &mut dyn Write, benchmark: &Benchmark, style: Style) -> io::Result<()> {
-    for run in &benchmark.runs {
-        block::write(out, run, style)?;
-        writeln!(out)?;
-    }
+pub fn write_run(out: &mut dyn Write, run: &Run, style: Style) -> io::Result<()> {
+    block::write(out, run, style)?;
+    writeln!(out)
+}
+
+/// Writes what follows the blocks of all runs: the table where there are several, the warnings.
+///
+/// # Errors
+/// What `out` refused.
+pub fn write_end(out: &mut dyn Write, benchmark: &Benchmark, style: Style) -> io::Result<()> {
     if benchmark.runs.len() > 1 {
         table::write(out, &benchmark.runs, style)?;
         writeln!(out)?;

@@ -74,6 +74,8 @@ struct RunEntry<'a> {
     model: &'a str,
     scenario: &'a str,
     load: &'a str,
+    /// Why the run could not begin.
+    error: Option<&'a str>,
     convention: &'static str,
     origin: &'static str,
     verdict: VerdictEntry,
@@ -136,6 +138,7 @@ impl<'a> RunEntry<'a> {
             model: &run.model,
             scenario: &run.scenario,
             load: &run.load,
+            error: run.error.as_deref(),
             convention: summary.convention.as_str(),
             origin: summary.origin.as_str(),
             verdict: VerdictEntry::of(summary),

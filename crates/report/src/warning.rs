@@ -10,8 +10,10 @@ use crate::console::{Style, Tone};
 /// Writes the doubts of all runs: those of one kind together, over their common remedy, each named
 /// after its run where there are several.
 pub(crate) fn write(out: &mut dyn Write, runs: &[Run], style: Style) -> io::Result<()> {
+    // What is wrong with a run that could not begin was told as an error.
     let doubts: Vec<(&Run, Doubt)> = runs
         .iter()
+        .filter(|run| run.error.is_none())
         .flat_map(|run| {
             run.summary
                 .verdict()

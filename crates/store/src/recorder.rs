@@ -207,6 +207,21 @@ impl Recorder {
         }
     }
 
+    /// Removes every file again, for a benchmark that came to nothing.
+    ///
+    /// # Errors
+    /// Where a file could not be removed.
+    pub fn discard(self) -> Result<(), StoreError> {
+        let lines = [&self.jsonl, &self.csv].into_iter().flatten().map(|file| &file.path);
+        let parquet = self.parquet.iter().map(|(path, _)| path);
+        let paths: Vec<PathBuf> = lines.chain(parquet).cloned().collect();
+        drop(self);
+        for path in paths {
+            std::fs::remove_file(&path).map_err(|source| StoreError::Write { path, source })?;
+        }
+        Ok(())
+    }
+
     /// Ends every file, waits until the device has them, and names them.
     ///
     /// # Errors

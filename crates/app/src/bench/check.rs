@@ -17,7 +17,7 @@ use super::settings::{
 };
 use crate::failure::{Exit, UserError};
 use crate::limit::Connections;
-use crate::output;
+use crate::output::{self, Notes};
 use crate::value::{Goodput, Rate, Span};
 
 /// How many requests a run sends where nothing says when it ends.
@@ -47,6 +47,8 @@ pub(crate) struct Bench {
     pub(crate) slo: Option<Slo>,
     pub(crate) convention: Convention,
     pub(crate) error_share_max: f64,
+    /// Whether to tell what goes well.
+    pub(crate) notes: Notes,
 }
 
 /// What is put under load.
@@ -56,6 +58,16 @@ pub(crate) enum Subject {
     Remote { target: Box<Target>, is_guess: bool },
     /// A model file in this process.
     Embedded { model: String },
+}
+
+impl Subject {
+    /// Which HTTP is spoken to it, if any.
+    pub(crate) fn http(&self) -> Option<HttpVersion> {
+        match self {
+            Self::Remote { target, .. } => Some(target.http),
+            Self::Embedded { .. } => None,
+        }
+    }
 }
 
 impl Bench {
@@ -99,18 +111,27 @@ impl Bench {
                 ConventionKind::Guidellm => Convention::Guidellm,
             },
             error_share_max: settings.load.max_error_rate.map_or(0.0, |share| share.0),
+            notes: if settings.output.quiet { Notes::Kept } else { Notes::Told },
         })
     }
 
-    /// How many connections the largest load opens at once; none where the model is embedded.
+    /// How many connections the largest load opens at once; none where the model is embedded. A
+    /// server that allows fewer requests on an HTTP/2 connection than is asked for makes it more.
     pub(crate) fn connections(&self) -> Option<Connections> {
         let Subject::Remote { target, .. } = &self.subject else { return None };
         let sent = self.stop.requests.unwrap_or(u64::MAX);
+        let each = match target.http {
+            HttpVersion::Http1 => 1,
+            HttpVersion::Http2 => u64::from(target.streams_max),
+        };
         let at_once = |load: &Load| match load {
-            Load::Closed(closed) => Connections::Certain(closed.users.min(sent)),
+            Load::Closed(closed) => Connections::Certain(closed.users.min(sent).div_ceil(each)),
             Load::Open(open) => match open.in_flight_max {
-                Some(most) => Connections::Certain(most.min(sent)),
-                None => Connections::AtWorst(self.in_flight_at_worst(target, open).min(sent)),
+                Some(most) => Connections::Certain(most.min(sent).div_ceil(each)),
+                None => {
+                    let most = self.in_flight_at_worst(target, open).min(sent);
+                    Connections::AtWorst(most.div_ceil(each))
+                }
             },
         };
         let count = |connections: &Connections| match *connections {
@@ -148,7 +169,7 @@ fn remote(
     settings: &TargetSettings,
     workload: &WorkloadSettings,
 ) -> Result<Subject, UserError> {
-    let base = BaseUrl::parse(url).map_err(url_error)?;
+    let base = BaseUrl::parse(url).map_err(|error| url_error(url, error))?;
     let format = match settings.endpoint_type {
         Some(EndpointType::Chat) => WireFormat::OpenAiChat,
         Some(EndpointType::Completions) => WireFormat::OpenAiCompletions,
@@ -183,7 +204,7 @@ fn remote(
     let base = Timeouts::default();
     target.timeouts = Timeouts {
         connect: settings.connect_timeout.map_or(base.connect, |Span(time)| time),
-        first_byte: settings.first_token_timeout.map(|Span(time)| time),
+        first_byte: settings.first_byte_timeout.map(|Span(time)| time),
         total: settings.timeout.map_or(base.total, |Span(time)| Some(time)),
         ..base
     };
@@ -192,17 +213,35 @@ fn remote(
     Ok(Subject::Remote { target: Box::new(target), is_guess: settings.endpoint_type.is_none() })
 }
 
-/// A URL may hold credentials, so it is not repeated.
-fn url_error(error: TargetError) -> UserError {
+/// A URL may hold credentials, so no more of it is repeated than a host and a port.
+fn url_error(url: &str, error: TargetError) -> UserError {
     match error {
         TargetError::Url { reason, .. } => {
-            UserError::usage(format!("the URL given to --url cannot be used: {reason}"))
-                .hint("write it like --url http://127.0.0.1:8000")
+            let told = UserError::usage(format!("the URL given to --url cannot be used: {reason}"));
+            told.hint(match with_scheme(url) {
+                Some(meant) => format!("write --url {meant}"),
+                None => "write it like --url http://127.0.0.1:8000".to_owned(),
+            })
         }
         error @ (TargetError::Header { .. } | TargetError::Certificate(_)) => {
             UserError::usage(error.to_string())
         }
     }
+}
+
+/// What a host and port without a scheme mean. `None` for anything else: a key may have been given in
+/// the URL's place.
+fn with_scheme(url: &str) -> Option<String> {
+    let address = url.trim_end_matches('/').trim_end_matches("/v1");
+    let (host, port) = address.rsplit_once(':')?;
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_of_host) || port.parse::<u16>().is_err() {
+        return None;
+    }
+    let scheme = if port == "443" { "https" } else { "http" };
+    // `localhost` may be ::1 first, where many servers do not listen.
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    Some(format!("{scheme}://{host}:{port}"))
 }
 
 /// Takes `Name: value` apart. What is wrong is said without repeating any of it: it may be a key.
@@ -299,11 +338,9 @@ fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
         return Err(UserError::usage("--burstiness shapes gamma arrivals only")
             .hint("use --arrivals gamma, or leave one of the two out"));
     }
-    let concurrency = settings.concurrency.as_ref().map(|list| &list.0);
-    if concurrency.is_some_and(|list| list.contains(&0)) {
-        return Err(UserError::usage("--concurrency 0 sends nothing").hint("give 1 or more"));
-    }
-    if concurrency.is_some_and(|list| list.iter().any(|users| *users > CONCURRENCY_MAX)) {
+    let concurrency: Option<Vec<u64>> =
+        settings.concurrency.as_ref().map(|list| list.0.iter().map(|users| users.0).collect());
+    if concurrency.iter().flatten().any(|users| *users > CONCURRENCY_MAX) {
         return Err(UserError::usage(format!(
             "--concurrency is more than one client drives: {CONCURRENCY_MAX}"
         ))
@@ -315,7 +352,7 @@ fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
                 .hint("give one such as --request-rate 20/s"));
         }
         return Ok(concurrency
-            .map_or(vec![1], Clone::clone)
+            .unwrap_or(vec![1])
             .into_iter()
             .map(|users| closed(users, settings))
             .collect());
@@ -339,7 +376,7 @@ fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
         .hint("leave --arrivals and --burstiness out, or give a rate such as 20/s"));
     }
     let limits: Vec<Option<u64>> =
-        concurrency.map_or_else(|| vec![None], |list| list.iter().copied().map(Some).collect());
+        concurrency.map_or_else(|| vec![None], |list| list.into_iter().map(Some).collect());
     let mut loads = Vec::new();
     for &Rate { per_s } in &rates.0 {
         for &in_flight_max in &limits {
@@ -448,6 +485,29 @@ mod tests {
     }
 
     #[test]
+    fn an_address_without_a_scheme_is_told_what_it_most_likely_means() {
+        for (given, meant) in [
+            ("localhost:9123", Some("http://127.0.0.1:9123")),
+            ("127.0.0.1:8000/v1", Some("http://127.0.0.1:8000")),
+            ("[::1]:8000/", Some("http://[::1]:8000")),
+            ("gpu-7:8000", Some("http://gpu-7:8000")),
+            ("api.example.com:443", Some("https://api.example.com:443")),
+            // Each of these may be a key, or hold one.
+            ("api.example.com/v1", None),
+            ("me:key@host:8000", None),
+            ("host:8000/v1?key=1", None),
+            ("host:8000/key", None),
+            ("host:key", None),
+            ("ftp://host:21", None),
+            ("sk-4714", None),
+            (":8000", None),
+            ("", None),
+        ] {
+            assert_eq!(with_scheme(given).as_deref(), meant, "{given}");
+        }
+    }
+
+    #[test]
     fn generating_past_the_end_is_asked_for_where_it_is_not_refused() {
         for (arguments, sent, left_to) in [
             ("--url http://127.0.0.1:8000", false, None),
@@ -477,6 +537,21 @@ mod tests {
             ("https://api.openai.com", LimitField::MaxCompletionTokens),
         ] {
             assert_eq!(target(&format!("--url {url}")).options.limit_field, field, "{url}");
+        }
+    }
+
+    #[test]
+    fn many_requests_share_a_connection_over_http2() {
+        let url = "--url http://127.0.0.1:8000 --num-prompts 5000";
+        for (arguments, want) in [
+            ("--concurrency 1,250", Connections::Certain(250)),
+            ("--concurrency 1,250 --http2", Connections::Certain(3)),
+            ("--concurrency 250 --http2 --streams-max 7", Connections::Certain(36)),
+            ("--request-rate 5/s --concurrency 250 --http2", Connections::Certain(3)),
+            ("--request-rate 10000/s --http2", Connections::AtWorst(50)),
+        ] {
+            let bench = check(&format!("{url} {arguments}")).expect(arguments);
+            assert_eq!(bench.connections(), Some(want), "{arguments}");
         }
     }
 

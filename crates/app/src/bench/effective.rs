@@ -59,7 +59,7 @@ fn target_entries(settings: &TargetSettings, bench: &Bench) -> Map<String, Value
         insecure,
         timeout: _,
         connect_timeout: _,
-        first_token_timeout: _,
+        first_byte_timeout: _,
         retries: _,
         no_stream: _,
         embedded,
@@ -82,7 +82,7 @@ fn target_entries(settings: &TargetSettings, bench: &Bench) -> Map<String, Value
             "extra_body": extra_body.is_some(),
             "timeout_ms": target.timeouts.total.map(ms),
             "connect_timeout_ms": ms(target.timeouts.connect),
-            "first_token_timeout_ms": target.timeouts.first_byte.map(ms),
+            "first_byte_timeout_ms": target.timeouts.first_byte.map(ms),
             "retries": target.retries.most,
         }),
     })
@@ -144,7 +144,7 @@ fn load_entries(settings: &LoadSettings, bench: &Bench) -> Map<String, Value> {
         let written = |per_s: f64| if per_s.is_finite() { json!(per_s) } else { json!("inf") };
         rates.iter().map(|rate| written(rate.per_s)).collect::<Vec<Value>>()
     });
-    let users = concurrency.as_ref().map(|List(users)| users.clone());
+    let users = concurrency.as_ref().map(|List(users)| users.iter().map(|users| users.0).collect());
     let arrivals = bench.loads.iter().find_map(|load| match load {
         Load::Open(open) => Some(open.arrivals),
         Load::Closed(_) => None,
@@ -190,11 +190,12 @@ fn workload_entries(settings: &WorkloadSettings, bench: &Bench) -> Map<String, V
         stop,
     } = settings;
     object(json!({
-        "scenarios": workload::scenario_names(settings),
+        "scenarios": workload::scenarios(settings)
+            .map(|scenarios| scenarios.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "dataset": dataset.as_ref().map(|path| path.display().to_string()),
-        "input_len": input_len,
-        "output_len": output_len,
-        "prefix_len": input_len.as_ref().map(|_| prefix_len.unwrap_or(0)),
+        "input_len": input_len.map(|length| length.to_string()),
+        "output_len": output_len.map(|length| length.to_string()),
+        "prefix_len": input_len.map(|_| prefix_len.unwrap_or(0)),
         "max_tokens": max_tokens,
         "ignore_eos": ignore_eos,
         "ignore_eos_sent": bench.ignore_eos,
@@ -215,6 +216,7 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
         convention: _,
         goodput: _,
         no_progress: _,
+        quiet: _,
     } = settings;
     let limits = |Slo { ttft, tpot, e2el }: Slo| json!({ "ttft": ttft.map(ms), "tpot": tpot.map(ms), "e2el": e2el.map(ms) });
     object(json!({

@@ -11,6 +11,8 @@ use domain::{Clock, Exchange, FailureKind, Outcome, Timestamp};
 use load::{Control, Intake, Live};
 use store::{Recorder, RunLabel, StoreError};
 
+use super::progress::Tally;
+
 /// How often finished requests are taken off.
 const INTERVAL: Duration = Duration::from_millis(20);
 /// The recording thread's nice value.
@@ -21,6 +23,7 @@ const PRIORITY: i32 = 10;
 pub(crate) struct Desk {
     pub(crate) intake: Arc<Intake>,
     pub(crate) live: Arc<Live>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) control: Control,
     pub(crate) label: RunLabel,
@@ -120,6 +123,7 @@ impl Writer {
     }
 
     fn take_in(&mut self, exchange: &Exchange) {
+        self.desk.tally.add(exchange);
         if let (Outcome::Failure(failure), false) = (&exchange.outcome, exchange.warmup) {
             match self.failures.iter_mut().find(|(kind, _)| *kind == failure.kind) {
                 Some((_, count)) => *count += 1,

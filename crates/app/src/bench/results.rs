@@ -2,16 +2,17 @@
 
 use analysis::RunSummary;
 use domain::WallAnchor;
-use load::Load;
 use report::{Benchmark, ProcessUse, Run, Style, console, json};
 use store::{Existing, Format, Recorder, StoreError};
 
+use super::Case;
 use super::check::Bench;
 use super::effective;
 use super::settings::{BenchSettings, OutputKind, OutputSettings, RecordFormat};
 use super::subject::Ready;
 use crate::failure::{Exit, UserError};
-use crate::{machine, output};
+use crate::machine;
+use crate::output::{self, Notes};
 
 /// Columns where standard output is no terminal.
 const WIDTH_DEFAULT: usize = 120;
@@ -45,11 +46,20 @@ pub(crate) fn store_error(error: &StoreError) -> UserError {
     }
 }
 
+/// What one run amounts to.
+pub(crate) struct Amount {
+    pub(crate) summary: RunSummary,
+    pub(crate) process: Option<ProcessUse>,
+    /// Why it could not begin.
+    pub(crate) error: Option<String>,
+}
+
 /// The results of a bench so far.
 pub(crate) struct Results {
     benchmark: Benchmark,
     target: String,
     kind: OutputKind,
+    notes: Notes,
 }
 
 impl Results {
@@ -70,26 +80,32 @@ impl Results {
             runs: Vec::new(),
         };
         let target = ready.description.clone();
-        Self { benchmark, target, kind: settings.output.output.unwrap_or_default() }
+        let kind = settings.output.output.unwrap_or_default();
+        Self { benchmark, target, kind, notes: bench.notes }
     }
 
     /// Adds a run.
-    pub(crate) fn add(
-        &mut self,
-        model: &str,
-        scenario: &str,
-        load: &Load,
-        summary: RunSummary,
-        process: Option<ProcessUse>,
-    ) {
+    pub(crate) fn add(&mut self, case: &Case<'_>, amount: Amount) {
+        let Amount { summary, process, error } = amount;
         self.benchmark.runs.push(Run {
             target: self.target.clone(),
-            model: model.to_owned(),
-            scenario: scenario.to_string(),
-            load: load.to_string(),
+            model: case.model.clone(),
+            scenario: case.source.name(),
+            load: case.load.to_string(),
             summary,
             process,
+            error,
         });
+    }
+
+    /// Prints the block of the run added last, where people read.
+    pub(crate) fn show_last(&self) -> Result<(), UserError> {
+        match (self.kind, self.benchmark.runs.last()) {
+            (OutputKind::Human, Some(run)) => {
+                print(|out, style| console::write_run(out, run, style))
+            }
+            (OutputKind::Human | OutputKind::Json, _) => Ok(()),
+        }
     }
 
     /// Whether no run has been added.
@@ -97,7 +113,7 @@ impl Results {
         self.benchmark.runs.is_empty()
     }
 
-    /// Writes the files to their end and prints the results.
+    /// Writes the files to their end and prints the results, but for the blocks shown already.
     pub(crate) fn publish(
         mut self,
         files: Option<Recorder>,
@@ -114,21 +130,22 @@ impl Results {
         match self.kind {
             OutputKind::Json => output::data(&summary)?,
             OutputKind::Human => {
-                let style = Style {
-                    colour: output::colour(),
-                    width: output::width().unwrap_or(WIDTH_DEFAULT),
-                };
-                let mut text = Vec::new();
-                console::write(&mut text, &self.benchmark, style)
-                    .map_err(|error| unwritten(&error))?;
-                output::data(&text)?;
+                print(|out, style| console::write_end(out, &self.benchmark, style))?;
             }
         }
         for path in written {
-            output::talk(&format!("wrote {}", path.display()));
+            self.notes.say(&format!("wrote {}", path.display()));
         }
         Ok(())
     }
+}
+
+/// Prints what `write` writes, as standard output takes it.
+fn print(write: impl FnOnce(&mut Vec<u8>, Style) -> std::io::Result<()>) -> Result<(), UserError> {
+    let style = Style { colour: output::colour(), width: output::width().unwrap_or(WIDTH_DEFAULT) };
+    let mut text = Vec::new();
+    write(&mut text, style).map_err(|error| unwritten(&error))?;
+    output::data(&text)
 }
 
 fn unwritten(error: &std::io::Error) -> UserError {

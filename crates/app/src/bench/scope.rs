@@ -2,6 +2,7 @@
 
 use super::settings::BenchSettings;
 use crate::failure::UserError;
+use crate::value::{Count, Span};
 
 /// Refuses settings that are about another subject than the one named.
 pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
@@ -25,6 +26,11 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
             return Err(UserError::usage(format!("{flag} {reason}")).hint("leave it out"));
         }
     }
+    for (is_zero, flag, problem, hint) in zeros(settings) {
+        if is_zero {
+            return Err(UserError::usage(format!("{flag} 0 {problem}")).hint(hint));
+        }
+    }
     if settings.workload.output_len.is_some() && settings.workload.max_tokens.is_some() {
         return Err(UserError::usage("--max-tokens overrules the lengths of --output-len")
             .hint("leave one of the two out"));
@@ -34,6 +40,32 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
         return Err(super::workload::no_tokenizer());
     }
     Ok(())
+}
+
+/// Whether a setting is zero, its flag, what that would do, and the way out.
+fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'static str); 9] {
+    let (target, load) = (&settings.target, &settings.load);
+    let count = |given: Option<u64>| given == Some(0);
+    let time = |given: Option<Span>| given.is_some_and(|Span(time)| time.is_zero());
+    let users = load.concurrency.as_ref().is_some_and(|list| list.0.contains(&Count(0)));
+    let (nothing, one) = ("sends nothing", "give 1 or more");
+    let (ends, longer) = ("ends every request at once", "give a time such as 30s, or leave it out");
+    [
+        (users, "--concurrency", nothing, one),
+        (count(load.num_prompts), "--num-prompts", nothing, one),
+        (count(load.requests_per_user), "--requests-per-user", nothing, one),
+        (time(load.duration), "--duration", nothing, "give a time such as 30s"),
+        (
+            count(load.max_errors),
+            "--max-errors",
+            "ends a run before its first request",
+            "give 1 to end it at the first failure, or leave it out to end it at none",
+        ),
+        (count(settings.workload.max_tokens), "--max-tokens", "asks for no answer", one),
+        (time(target.timeout), "--timeout", ends, longer),
+        (time(target.connect_timeout), "--connect-timeout", ends, longer),
+        (time(target.first_byte_timeout), "--first-byte-timeout", ends, longer),
+    ]
 }
 
 /// Whether a flag was given, and its name.
@@ -52,7 +84,7 @@ pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
         (target.insecure, "--insecure"),
         (target.timeout.is_some(), "--timeout"),
         (target.connect_timeout.is_some(), "--connect-timeout"),
-        (target.first_token_timeout.is_some(), "--first-token-timeout"),
+        (target.first_byte_timeout.is_some(), "--first-byte-timeout"),
         (target.retries.is_some(), "--retries"),
         (settings.load.cold_connections, "--cold-connections"),
     ]

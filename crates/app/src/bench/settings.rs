@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use load::workload::{LengthDistribution, Scenario};
 
-use crate::value::{Goodput, List, Rate, Share, Span};
+use crate::value::{Count, Goodput, List, Rate, Share, Span};
 
 /// Which endpoint a server answers on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -135,7 +136,7 @@ pub(crate) struct TargetSettings {
     pub(crate) connect_timeout: Option<Span>,
     /// Longest to wait, once a request is sent, for the first byte of the answer's body
     #[arg(long, value_name = "TIME")]
-    pub(crate) first_token_timeout: Option<Span>,
+    pub(crate) first_byte_timeout: Option<Span>,
     /// Times to try a failed request again; its record says how many tries it took, and its
     /// latencies hold the pauses between them [default: 0]
     #[arg(long, value_name = "N")]
@@ -161,7 +162,7 @@ pub(crate) struct LoadSettings {
     /// Users who each ask again once answered; several loads with commas. With --request-rate, the
     /// most requests in flight
     #[arg(long, value_name = "N,N,…", visible_alias = "max-concurrency")]
-    pub(crate) concurrency: Option<List<u64>>,
+    pub(crate) concurrency: Option<List<Count>>,
     /// Requests a second on a schedule, answered or not, such as 20/s; several with commas
     #[arg(long, value_name = "RATE,…")]
     pub(crate) request_rate: Option<List<Rate>>,
@@ -213,17 +214,17 @@ pub(crate) struct WorkloadSettings {
     /// short_queries, long_documents or code_generation; several with commas
     /// [default: short_queries]
     #[arg(long, value_name = "NAMES")]
-    pub(crate) scenario: Option<List<String>>,
+    pub(crate) scenario: Option<List<Scenario>>,
     /// JSONL of prompts, of OpenAI messages, or in ShareGPT form
     #[arg(long, value_name = "FILE", visible_alias = "dataset-path", conflicts_with = "scenario")]
     pub(crate) dataset: Option<PathBuf>,
     /// Synthetic prompts of this many tokens: 512, N(512,128) or U(64,256)
     #[arg(long, value_name = "LENGTH", visible_alias = "isl",
           conflicts_with_all = ["scenario", "dataset"])]
-    pub(crate) input_len: Option<String>,
+    pub(crate) input_len: Option<LengthDistribution>,
     /// Tokens of answer to ask for with synthetic prompts: a length as above
     #[arg(long, value_name = "LENGTH", visible_alias = "osl")]
-    pub(crate) output_len: Option<String>,
+    pub(crate) output_len: Option<LengthDistribution>,
     /// Tokens that all synthetic prompts begin with
     #[arg(long, value_name = "N", requires = "input_len")]
     pub(crate) prefix_len: Option<u64>,
@@ -274,4 +275,7 @@ pub(crate) struct OutputSettings {
     /// Show no progress
     #[arg(long)]
     pub(crate) no_progress: bool,
+    /// Say nothing on standard error but warnings and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }

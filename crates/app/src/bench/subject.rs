@@ -5,11 +5,11 @@ use std::sync::Arc;
 use domain::{Clock, FailureKind, Model, Tokenizer};
 use engine::Engine;
 use provider::probe::{self, ProbeError, Probed};
-use provider::{Provider, Target};
+use provider::{HttpVersion, Provider, Target};
 
 use super::check::{Bench, Subject};
 use crate::engine_source::{self, EmbeddedSettings};
-use crate::failure::{Exit, UserError, remedy};
+use crate::failure::{Exit, UserError, remedy_before_load};
 use crate::output;
 
 /// A model that is ready.
@@ -58,13 +58,14 @@ async fn open_remote(
     is_guess: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<Ready, UserError> {
-    let probed = probe::probe(target, Arc::clone(&clock)).await.map_err(probe_error)?;
+    let probed = probe::probe(target, Arc::clone(&clock)).await;
+    let probed = probed.map_err(|error| probe_error(error, target.http))?;
     let names = model_names(bench, target, &probed)?;
     let provider = Provider::new(target.clone(), clock)
         .map_err(|error| UserError::usage(error.to_string()))?;
     let endpoint = dialect::path(target.format);
     if is_guess {
-        output::talk(&format!("endpoint: {endpoint} (--endpoint-type chooses another)"));
+        bench.notes.say(&format!("endpoint: {endpoint} (--endpoint-type chooses another)"));
     }
     if let Some(provider) = bench.lengths_left_to {
         output::talk(&format!(
@@ -78,11 +79,12 @@ async fn open_remote(
     Ok(Ready { model, names, tokenizer: None, description, is_embedded: false })
 }
 
-fn probe_error(error: ProbeError) -> UserError {
+fn probe_error(error: ProbeError, http: HttpVersion) -> UserError {
     match error {
         ProbeError::Target(error) => UserError::usage(error.to_string()),
         ProbeError::Failure(failure) => {
-            UserError::new(Exit::Requests(failure.kind), failure.message).hint(remedy(failure.kind))
+            UserError::new(Exit::Requests(failure.kind), failure.message)
+                .hint(remedy_before_load(failure.kind, Some(http)))
         }
     }
 }
@@ -94,7 +96,7 @@ fn model_names(bench: &Bench, target: &Target, probed: &Probed) -> Result<Vec<St
     if bench.models.is_empty() {
         return match listed.first() {
             Some(first) => {
-                output::talk(&format!("model: {first}, the first the server lists"));
+                bench.notes.say(&format!("model: {first}, the first the server lists"));
                 Ok(vec![(*first).to_owned()])
             }
             None => Err(UserError::usage(format!("{} does not list its models", target.url))

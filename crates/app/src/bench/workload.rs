@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::{Seed, Tokenizer};
-use load::workload::{Dataset, LengthDistribution, Scenario, Synthetic, Taken, Workload};
+use load::workload::{Dataset, Scenario, Synthetic, Taken, Workload};
 use text::{HfTokenizer, TiktokenEncoding, TiktokenTokenizer};
 
 use super::check::read;
@@ -43,24 +43,25 @@ impl Source {
                 .map_err(|error| UserError::new(Exit::File, error.to_string()))?;
             return Ok(vec![Self::Dataset(dataset)]);
         }
-        if let Some(input_len) = &settings.input_len {
+        if let Some(input_len) = settings.input_len {
             let synthetic = Synthetic {
-                input_len: length(input_len)?,
-                output_len: settings.output_len.as_deref().map(length).transpose()?,
+                input_len,
+                output_len: settings.output_len,
                 prefix_len: settings.prefix_len.unwrap_or(0),
             };
             return Ok(vec![Self::Synthetic(synthetic)]);
         }
         refuse_output_len(settings)?;
-        scenario_names(settings)
-            .iter()
-            .flatten()
-            .map(|name| {
-                name.parse().map(Self::Scenario).map_err(|error: load::workload::ScenarioError| {
-                    UserError::usage(error.to_string())
-                })
-            })
-            .collect()
+        Ok(scenarios(settings).into_iter().flatten().map(Self::Scenario).collect())
+    }
+
+    /// What results call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Scenario(scenario) => scenario.to_string(),
+            Self::Dataset(dataset) => dataset.name().to_string(),
+            Self::Synthetic(_) => "synthetic".to_owned(),
+        }
     }
 
     /// The prompts of one run, which follow those that earlier runs `asked` the same model: so a
@@ -88,12 +89,12 @@ impl Source {
     }
 }
 
-/// The names of the scenarios asked for, the default's too; `None` where prompts come from elsewhere.
-pub(super) fn scenario_names(settings: &WorkloadSettings) -> Option<Vec<String>> {
+/// The scenarios asked for, the default too; `None` where prompts come from elsewhere.
+pub(super) fn scenarios(settings: &WorkloadSettings) -> Option<Vec<Scenario>> {
     match &settings.scenario {
-        Some(names) => Some(names.0.clone()),
+        Some(scenarios) => Some(scenarios.0.clone()),
         None if settings.dataset.is_some() || settings.input_len.is_some() => None,
-        None => Some(vec!["short_queries".to_owned()]),
+        None => Some(vec![Scenario::ShortQueries]),
     }
 }
 
@@ -110,10 +111,6 @@ fn refuse_output_len(settings: &WorkloadSettings) -> Result<(), UserError> {
     Ok(())
 }
 
-fn length(text: &str) -> Result<LengthDistribution, UserError> {
-    text.parse().map_err(|error: load::workload::LengthError| UserError::usage(error.to_string()))
-}
-
 /// The tokenizer called `name`: an encoding of OpenAI's, or a `tokenizer.json`.
 pub(crate) fn tokenizer(name: &str) -> Result<Arc<dyn Tokenizer>, UserError> {
     let encoding = match name {
@@ -124,7 +121,15 @@ pub(crate) fn tokenizer(name: &str) -> Result<Arc<dyn Tokenizer>, UserError> {
     if let Some(encoding) = encoding {
         return Ok(Arc::new(TiktokenTokenizer::load(encoding)));
     }
-    let tokenizer = HfTokenizer::from_bytes(&read(Path::new(name))?, name)
+    let path = Path::new(name);
+    if !path.exists() {
+        let problem = format!("there is no file `{name}`, and no tokenizer that Prony has");
+        return Err(UserError::new(Exit::File, problem).hint(
+            "give --tokenizer the path of the model's tokenizer.json, which its repository holds, \
+             or o200k or cl100k, OpenAI's encodings",
+        ));
+    }
+    let tokenizer = HfTokenizer::from_bytes(&read(path)?, name)
         .map_err(|error| UserError::new(Exit::File, error.to_string()))?;
     Ok(Arc::new(tokenizer))
 }
@@ -140,7 +145,7 @@ mod tests {
         let lines: String = (0..30).map(|line| format!("{{\"prompt\": \"p{line}\"}}\n")).collect();
         let dataset = Dataset::parse(lines.as_bytes(), "lines.jsonl").expect("a dataset");
         let synthetic = Synthetic {
-            input_len: length("16").expect("a length"),
+            input_len: "16".parse().expect("a length"),
             output_len: None,
             prefix_len: 0,
         };

@@ -1,7 +1,7 @@
 //! Input that cannot be used: said before any load, with a way out, and never as a success.
 
 use testkit::server::unused_address;
-use testkit::{FakeHub, FakeServer, Reply};
+use testkit::{Ending, FakeHub, FakeServer, Framing, Reply};
 
 use crate::desk::{Desk, Sim, words};
 use crate::fake::{chat, hello};
@@ -58,7 +58,25 @@ fn a_server_that_cannot_be_used_is_found_before_the_load() {
                 "no model `nope`",
                 "help: it lists a, b",
             ),
-            ("bench --url ftp://x", 2, "the scheme must be http or https", "http or https"),
+            ("bench --url ftp://x", 2, "the scheme must be http or https", "help: write it like"),
+            (
+                "bench --url localhost:9123",
+                2,
+                "--url cannot be used: it must start with http:// or https://",
+                "help: write --url http://127.0.0.1:9123\n",
+            ),
+            (
+                "bench --url http://127.0.0.1:99999",
+                2,
+                "the port must be a number from 0 to 65535",
+                "help: write it like --url http://127.0.0.1:8000",
+            ),
+            (
+                "bench --url {url} --http2 --output-dir never",
+                21,
+                "the server speaks HTTP/1.1 on this port",
+                "help: leave --http2 out",
+            ),
             ("bench", 2, "nothing to test", "help: name a server with --url"),
         ],
     );
@@ -87,6 +105,32 @@ async fn a_certificate_is_trusted_by_its_authority_or_not_at_all() {
     for flag in ["--ca-file ca.pem", "--insecure"] {
         let run = desk.prony(&format!("bench --url {} --num-prompts 2 {flag}", server.url()));
         assert_eq!(run.code, Some(0), "{flag}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_hint_about_time_names_the_limit_that_passed() {
+    let desk = Desk::new();
+    let silent = Reply::status(200).framing(Framing::Chunked).ending(Ending::Stall);
+    let server = FakeServer::builder().on("GET", "/v1/models", silent.clone()).start().await;
+    let cases = [(
+        "bench --url {url} --connect-timeout 200ms --output-dir never",
+        13,
+        "within 200ms",
+        "help: check that a model's server listens there, or give it longer with --connect-timeout",
+    )];
+    check(&desk, &server.url(), &cases);
+
+    let server = chat(silent).start().await;
+    for (limit, problem) in [
+        ("--timeout", "no end of the answer within 200ms"),
+        ("--first-byte-timeout", "no answer began within 200ms"),
+    ] {
+        let line = format!("bench --url {} --num-prompts 1 {limit} 200ms", server.url());
+        let run = desk.prony(&line);
+        assert_eq!(run.code, Some(13), "{}", run.stderr);
+        assert!(run.stdout.contains(problem), "{}", run.stdout);
+        assert!(run.stderr.contains(&format!("{limit} for ")), "{}", run.stderr);
     }
 }
 
@@ -139,6 +183,24 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
                 "help: add --num-prompts 500 or --duration 60s",
             ),
             ("bench --url {url} --request-rate 5", 2, "`5` has no unit; write 5/s", HELP),
+            (
+                "bench --url {url} --request-rate -5 --duration 1s",
+                2,
+                "'--request-rate <RATE,…>': `-5` is not a rate above zero such as 20/s",
+                HELP,
+            ),
+            (
+                "bench --url {url} --request-rate -5/s --duration 1s",
+                2,
+                "'--request-rate <RATE,…>': `-5/s` is not a rate above zero such as 20/s",
+                HELP,
+            ),
+            (
+                "bench --url {url} --concurrency 1,x",
+                2,
+                "'--concurrency <N,N,…>': `x` is not a whole number such as 8",
+                HELP,
+            ),
             ("bench --url {url} --duration 5", 2, "`5` has no unit; write 5s", HELP),
             (
                 "bench --url {url} --request-rate inf --num-prompts 5",
@@ -160,12 +222,38 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
                 "shapes gamma arrivals only",
                 "help: use --arrivals gamma",
             ),
+            ("bench --url http://{none} --concurrency 2,0", 2, "sends nothing", "give 1 or more"),
+            ("bench --url http://{none} --num-prompts 0", 2, "sends nothing", "give 1 or more"),
+            ("bench --url http://{none} --requests-per-user 0", 2, "sends nothing", "give 1"),
+            ("bench --url http://{none} --duration 0s", 2, "--duration 0 sends", "such as 30s"),
             (
-                "bench --url http://{none} --concurrency 0",
+                "bench --url http://{none} --duration 5s --ramp-up 5s",
                 2,
-                "sends nothing",
-                "help: give 1 or more",
+                "the ramp lasts as long as the run",
+                "help: make the duration longer",
             ),
+            (
+                "bench --url http://{none} --max-errors 0",
+                2,
+                "--max-errors 0 ends a run before its first request",
+                "help: give 1 to end it at the first failure",
+            ),
+            ("bench --url http://{none} --max-tokens 0", 2, "asks for no answer", "give 1"),
+            ("bench --url http://{none} --timeout 0s", 2, "--timeout 0 ends", "such as 30s"),
+            (
+                "bench --url {url} --scenario poetry",
+                2,
+                "'--scenario <NAMES>': there is no scenario called `poetry`",
+                HELP,
+            ),
+            (
+                "bench --url {url} --tokenizer cl100k --input-len long",
+                2,
+                "'--input-len <LENGTH>': `long` is no length in tokens",
+                HELP,
+            ),
+            ("bench {url}", 2, "unexpected argument", "tip: a server is named with --url"),
+            ("bench --header x-a: 1 --url {url}", 2, "unexpected argument", "tip: a value with"),
             ("bench --url {url} --threads 2", 2, "--threads is about the embedded", "leave it out"),
             ("bench --url {url} --batching static", 2, "--batching is about", "leave it out"),
             ("bench --url {url} --insecure", 2, "--insecure is about TLS", "leave it out"),
@@ -185,10 +273,8 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
                 "--streams-max is about HTTP/2",
                 "help: add --http2",
             ),
-            ("bench --url {url} --num-prompts 0", 2, "no request", "help: give at least 1"),
             ("bench --url {url} --output-len 3", 2, "--output-len goes with", "--max-tokens"),
             ("bench --url {url} --input-len 3", 2, "tokenizer", "help: name one with --tokenizer"),
-            ("bench --url {url} --scenario foo", 2, "`foo`", "known are short_queries"),
             ("bench --url {url} --temperature 9", 2, "between 0 and 2", "--temperature"),
             ("bench --url {url} --engine m.gguf", 2, "cannot be used with", HELP),
             ("bench --engine m.gguf --http2", 2, "--http2 is about a server", "--engine"),
@@ -246,7 +332,12 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
                 "help: leave one",
             ),
             ("sim --port 0 --fault-status x", 2, "STATUS:SHARE", "such as 429:5%"),
-            ("sim --port 0 --ttft soon", 2, "`soon`", "such as 30s"),
+            ("sim --port 0 --ttft soon", 2, "'--ttft <TIME>': `soon` is not a", "such as 30s"),
+            ("sim --port 0 --ttft 50", 2, "'--ttft <TIME>': `50` has no unit; write 50s", HELP),
+            ("sim --port 0 --itl uniform(5,6ms)", 2, "'--itl <TIME>': `5` has no unit", HELP),
+            ("sim --port 0 --output-tokens x", 2, "`x` is not a whole number such as 8", HELP),
+            ("sim --port 0 --decode-rate 5", 2, "--slots <N>", HELP),
+            ("sim --port 0 --stall-time 5s", 2, "--fault-stall <SHARE>", HELP),
         ],
     );
     let taken = sim.url.rsplit(':').next().expect("it has a port");
@@ -281,6 +372,12 @@ fn files_that_cannot_be_read_or_written_are_named() {
             ),
             ("bench --url {url} --dataset gone.jsonl", 3, "cannot read gone.jsonl", ""),
             ("bench --url {url} --dataset empty", 3, "empty", ""),
+            (
+                "bench --url {url} --tokenizer gpt2",
+                3,
+                "there is no file `gpt2`, and no tokenizer that Prony has",
+                "help: give --tokenizer the path of the model's tokenizer.json",
+            ),
             (
                 "bench --url {url} --api-key-file gone",
                 3,

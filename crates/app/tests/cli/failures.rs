@@ -1,5 +1,8 @@
 //! Requests that fail: each kind has its exit code, and limits decide what a run makes of them.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
 use testkit::Reply;
 use testkit::program::until;
 
@@ -20,7 +23,7 @@ fn each_kind_of_failure_has_its_exit_code() {
         ("--fault-truncate 100%", 20, "truncated", "closed its answers early"),
         ("--fault-disconnect 100%", 20, "truncated", "closed its answers early"),
         ("--fault-reset 100%", 20, "truncated", "closed its answers early"),
-        ("--fault-malformed 100%", 21, "malformed", "check --endpoint-type"),
+        ("--fault-malformed 100%", 21, "malformed", "--endpoint-type, and --http2"),
         ("--fault-stall 100% --stall-time 60s", 13, "timeout", "--timeout"),
     ] {
         let sim = desk.sim(fault);
@@ -48,7 +51,8 @@ fn a_limit_of_errors_ends_a_run_and_a_share_forgives_them() {
         failing.url
     ));
     assert_eq!(run.code, Some(18), "{}", run.stderr);
-    assert!(run.stderr.contains("the limit of failed requests was reached"), "{}", run.stderr);
+    let told = "warning: stopped: the limit of failed requests was reached";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
     assert_eq!(integer(&printed(&run)["runs"][0]["failed"]), 3);
 
     let flaky = desk.sim("--fault-status 500:30%");
@@ -93,6 +97,9 @@ fn one_failed_run_among_several_decides_the_exit_code() {
         sim.url
     ));
     assert_eq!(run.code, Some(17), "{}", run.stderr);
+    let told: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(told.len(), 1, "{}", run.stderr);
+    assert!(told[0].starts_with("error: sim · short_queries · concurrency=16: "), "{}", told[0]);
     let summary = printed(&run);
     let failed: Vec<u64> =
         items(&summary["runs"]).iter().map(|run| integer(&run["failed"])).collect();
@@ -114,16 +121,47 @@ fn runs_that_ended_are_published_though_the_next_cannot_begin() {
     sim.stop();
     let run = bench.finish();
     assert_eq!(run.code, Some(11), "{}", run.stderr);
-    assert!(run.stderr.contains("under concurrency=2: cannot connect"), "{}", run.stderr);
+    let told = "error: sim · short_queries · concurrency=2: cannot connect";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
     let summary = printed(&run);
     assert_eq!(summary["interrupted"], true);
-    let [measured] = items(&summary["runs"]) else { panic!("one run: {summary}") };
+    let [measured, unbegun] = items(&summary["runs"]) else { panic!("two runs: {summary}") };
     assert!(text(&measured["load"]) == "concurrency=1" && integer(&measured["completed"]) > 0);
+    assert!(measured["error"].is_null(), "{measured}");
+    assert!(text(&unbegun["load"]) == "concurrency=2" && integer(&unbegun["completed"]) == 0);
+    assert!(text(&unbegun["error"]).starts_with("cannot connect"), "{unbegun}");
     let kept: serde_json::Value =
         serde_json::from_str(&desk.read("out/summary.json")).expect("JSON");
     assert_eq!(kept, summary);
     let lines = desk.whole_lines("out/requests.jsonl").len();
     assert_eq!(desk.read("out/requests.csv").lines().count(), 1 + lines);
+}
+
+#[test]
+fn a_first_run_that_cannot_begin_leaves_no_files() {
+    let desk = Desk::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    // A server that lists its model and is gone.
+    let server = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().expect("a client comes");
+        drop(listener);
+        let mut request = BufReader::new(&connection).lines();
+        while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+        let body = r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        connection.write_all((head + body).as_bytes()).expect("the client reads");
+    });
+    let files = ["summary.json", "requests.jsonl", "requests.csv", "requests.parquet"];
+    let run = desk.prony(&format!(
+        "bench --url {url} --concurrency 2,1 --format csv,parquet --output-dir out --output json"
+    ));
+    server.join().expect("it answers");
+    assert_eq!((run.code, &*run.stdout), (Some(11), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("error: cannot connect to"), "{}", run.stderr);
+    for file in files {
+        assert!(!desk.path("out").join(file).exists(), "{file}");
+    }
 }
 
 #[test]

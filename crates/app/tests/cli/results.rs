@@ -5,8 +5,11 @@ use std::path::Path;
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::Value;
+use testkit::program::until;
+use testkit::{Ending, FakeServer, Framing, Reply};
 
 use crate::desk::{Desk, integer, items, printed, text};
+use crate::fake::hello;
 
 /// Figures that differ from run to run, each by the words that stand before it. Counts stay.
 const FIGURES: &[(&str, &str)] = &[
@@ -81,6 +84,52 @@ fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
     ! endpoint: /v1/chat/completions (--endpoint-type chooses another)
     exit code 0
     ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_is_printed_as_it_ends() {
+    let desk = Desk::new();
+    let models = Reply::json(200, &[], r#"{"object":"list","data":[{"id":"m"}]}"#);
+    // The first run's answers come, the second's never do.
+    let stalled = Reply::status(200).framing(Framing::Chunked).ending(Ending::Stall);
+    let builder = FakeServer::builder().on("GET", "/v1/models", models).otherwise(stalled);
+    let server = builder.reply(hello()).reply(hello()).start().await;
+    let line = format!("bench --url {} --concurrency 1,2 --num-prompts 2 > printed", server.url());
+    desk.write("printed", "");
+    let bench = desk.start_after("true", &line);
+    until("the first run is printed", || desk.read("printed").contains("DOUBTFUL"));
+    let said = bench.kill().stderr;
+    let printed = desk.read("printed");
+    assert!(printed.contains("concurrency=1") && !printed.contains("concurrency=2"), "{said}");
+}
+
+#[test]
+fn a_quiet_bench_says_what_is_wrong_and_nothing_else() {
+    let desk = Desk::new();
+    let sim = desk.sim("--fault-status 500:100%");
+    for (flags, told) in [
+        ("-q --max-error-rate 100% --max-errors 3", "warning: stopped: the limit"),
+        ("--quiet", "error: 9 of 9 requests failed"),
+    ] {
+        let line = format!("bench --url {} --num-prompts 9 --output-dir out", sim.url);
+        let run = desk.prony(&format!("{line} --overwrite {flags}"));
+        assert!(run.stderr.starts_with(told), "{}", run.stderr);
+        for note in ["model: ", "endpoint: ", "wrote "] {
+            assert!(!run.stderr.contains(note), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn files_are_written_though_nothing_can_be_printed() {
+    let desk = Desk::new();
+    let sim = desk.sim("");
+    let line = format!("bench --url {} --num-prompts 2 --output-dir out > /dev/full", sim.url);
+    let run = desk.prony_after("true", &line);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(run.stderr.contains("error: cannot write to standard output"), "{}", run.stderr);
+    let summary: Value = serde_json::from_str(&desk.read("out/summary.json")).expect("JSON");
+    assert_eq!(integer(&summary["runs"][0]["completed"]), 2);
 }
 
 /// vLLM's names, each of which a script may look for.

@@ -66,7 +66,7 @@ async fn a_second_ctrl_c_gives_up_what_is_in_flight() {
     let is_chat = |request: &&testkit::Received| request.method == "POST";
     until("two requests are in flight", || server.received().iter().filter(is_chat).count() == 2);
     bench.interrupt();
-    let _ = bench.line("again to give them up");
+    let _ = bench.line("again gives them up");
     bench.interrupt();
     let run = bench.finish();
     assert_eq!(run.code, Some(130), "{}", run.stderr);

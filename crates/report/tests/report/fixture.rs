@@ -74,6 +74,7 @@ fn run(model: &str, load: &str, accumulator: RunAccumulator, end: Timestamp) -> 
         scenario: "short_queries".to_owned(),
         load: load.to_owned(),
         summary: accumulator.finish(end),
+        error: None,
         process: Some(ProcessUse {
             wall: Duration::from_secs(10),
             cpu: Duration::from_secs(2),

@@ -9,8 +9,15 @@ use fixture::{ailing, benchmark, healthy, lost};
 use report::{Benchmark, Style, console, json};
 
 fn text(benchmark: &Benchmark, width: usize) -> String {
+    styled(benchmark, Style { colour: false, width })
+}
+
+fn styled(benchmark: &Benchmark, style: Style) -> String {
     let mut out = Vec::new();
-    console::write(&mut out, benchmark, Style { colour: false, width }).unwrap();
+    for run in &benchmark.runs {
+        console::write_run(&mut out, run, style).unwrap();
+    }
+    console::write_end(&mut out, benchmark, style).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -212,9 +219,7 @@ fn several_models_keep_their_column() {
 
 #[test]
 fn colour_changes_no_text() {
-    let mut out = Vec::new();
-    console::write(&mut out, &sweep(), Style { colour: true, width: 140 }).unwrap();
-    let coloured = String::from_utf8(out).unwrap();
+    let coloured = styled(&sweep(), Style { colour: true, width: 140 });
     assert!(coloured.contains("\x1b[1;31m"), "a run that failed stands out");
     let mut plain = String::new();
     for (index, part) in coloured.split('\x1b').enumerate() {
@@ -251,6 +256,7 @@ fn the_summary_file() {
           "model": "smol",
           "scenario": "short_queries",
           "load": "concurrency=64",
+          "error": null,
           "convention": "prony",
           "origin": "started",
           "verdict": {

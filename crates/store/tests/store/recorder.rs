@@ -100,6 +100,15 @@ fn results_are_never_overwritten_unasked() {
 }
 
 #[test]
+fn a_benchmark_that_came_to_nothing_leaves_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = create(folder.path(), &Format::ALL, Existing::Refuse).unwrap();
+    assert_eq!(names(folder.path()).len(), 3);
+    recorder.discard().unwrap();
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a file");
