@@ -121,6 +121,38 @@ fn discreet(mut error: clap::Error) -> clap::Error {
 mod tests {
     use super::*;
 
+    /// The words of a line as a shell takes them apart, up to a pipe.
+    fn shell_words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (place, part) in line.split('\'').enumerate() {
+            for (index, word) in part.split(' ').enumerate() {
+                let is_quoted = place % 2 == 1;
+                match words.last_mut() {
+                    Some(last) if is_quoted && index > 0 => *last += &format!(" {word}"),
+                    Some(last) if index == 0 => *last += word,
+                    Some(_) | None => words.push(word.to_owned()),
+                }
+            }
+        }
+        words.into_iter().take_while(|word| word != "|").collect()
+    }
+
+    #[test]
+    fn every_example_is_a_legal_command_line() {
+        let command = command();
+        let mut count = 0;
+        for subcommand in command.get_subcommands() {
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter_map(|line| line.strip_prefix("  prony ")) {
+                let words = shell_words(&format!("prony {line}"));
+                let parsed = command.clone().try_get_matches_from(words);
+                assert!(parsed.is_ok(), "{line}: {}", parsed.expect_err("it is no success"));
+                count += 1;
+            }
+        }
+        assert!(count >= 12, "{count} examples");
+    }
+
     #[test]
     fn a_number_below_zero_is_the_value_of_the_flag_before_it() {
         for (line, want) in [
