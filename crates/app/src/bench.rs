@@ -8,6 +8,7 @@ mod progress;
 mod recording;
 mod results;
 mod scope;
+mod server;
 pub(crate) mod settings;
 mod subject;
 mod workload;
@@ -162,7 +163,7 @@ impl Session {
         let workload = &self.settings.workload;
         let tokenizer = workload.tokenizer.as_deref().map(workload::tokenizer).transpose()?;
         let sources = Source::open(workload)?;
-        let embedded = &self.settings.target.embedded;
+        let embedded = &self.settings.embedded;
         let ready = subject::open(&self.bench, embedded, Arc::clone(&self.clock)).await?;
         let tokenizer = tokenizer.or_else(|| ready.tokenizer.clone());
         // Until here Ctrl-C simply ends the program: there is nothing to drain.

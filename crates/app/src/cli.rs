@@ -121,6 +121,39 @@ fn discreet(mut error: clap::Error) -> clap::Error {
 mod tests {
     use super::*;
 
+    /// The words of a line as a shell takes them apart, up to a pipe, a `&` or a remark.
+    fn shell_words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (place, part) in line.split('\'').enumerate() {
+            for (index, word) in part.split(' ').enumerate() {
+                let is_quoted = place % 2 == 1;
+                match words.last_mut() {
+                    Some(last) if is_quoted && index > 0 => *last += &format!(" {word}"),
+                    Some(last) if index == 0 => *last += word,
+                    Some(_) | None => words.push(word.to_owned()),
+                }
+            }
+        }
+        let is_end = |word: &String| ["|", "&", "#"].contains(&&**word);
+        words.into_iter().filter(|word| !word.is_empty()).take_while(|word| !is_end(word)).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_legal_command_line() {
+        let command = command();
+        let helps = command.get_subcommands().filter_map(|subcommand| subcommand.get_after_help());
+        let mut text = include_str!("../../../README.md").replace("$ prony ", "  prony ");
+        helps.for_each(|help| text += &format!("{help}\n"));
+        let mut count = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix("  prony ")) {
+            let words = shell_words(&format!("prony {line}"));
+            let parsed = command.clone().try_get_matches_from(words);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.expect_err("it is no success"));
+            count += 1;
+        }
+        assert!(count >= 20, "{count} examples");
+    }
+
     #[test]
     fn a_number_below_zero_is_the_value_of_the_flag_before_it() {
         for (line, want) in [

@@ -17,12 +17,9 @@ use crate::value::Span;
 /// How the embedded engine forms batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BatchingKind {
-    /// Requests join and leave the batch at every step
     #[default]
     Continuous,
-    /// A batch starts when full or after --batch-delay, and runs to its end
     Dynamic,
-    /// A batch starts when full or when nothing else runs, and runs to its end
     Static,
 }
 
@@ -30,7 +27,8 @@ pub(crate) enum BatchingKind {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Embedded engine")]
 pub(crate) struct EmbeddedSettings {
-    /// Folder of llama.cpp's libraries [default: PRONY_LLAMA_DIR, or found beside the program]
+    /// Folder of llama.cpp's libraries; a GPU build of them is chosen here [default: PRONY_LLAMA_DIR,
+    /// or found beside the program]
     #[arg(long, value_name = "DIR")]
     pub(crate) llama_dir: Option<PathBuf>,
     /// Tokens the KV cache holds for all requests together [default: 8192]
@@ -42,8 +40,10 @@ pub(crate) struct EmbeddedSettings {
     /// Requests the engine runs at once [default: 32]
     #[arg(long, value_name = "N", visible_alias = "parallel")]
     pub(crate) batch_size: Option<u32>,
-    /// How batches are formed [default: continuous]
-    #[arg(long, value_name = "KIND")]
+    /// continuous (requests join and leave at every step), dynamic (a batch starts when full or after
+    /// --batch-delay and runs to its end) or static (it starts when full or when nothing else runs)
+    /// [default: continuous]
+    #[arg(long, value_name = "KIND", hide_possible_values = true)]
     pub(crate) batching: Option<BatchingKind>,
     /// Longest a batch waits to fill, with --batching dynamic [default: 50ms]
     #[arg(long, value_name = "TIME")]
@@ -57,7 +57,7 @@ pub(crate) struct EmbeddedSettings {
     /// Threads to compute with [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     pub(crate) threads: Option<u32>,
-    /// Layers to put on a GPU [default: all, where the libraries have a GPU backend]
+    /// Layers to put on a GPU, where the libraries have a backend for one (untested) [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) gpu_layers: Option<u32>,
 }

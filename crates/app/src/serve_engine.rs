@@ -20,6 +20,13 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Settings of `prony engine`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  prony engine --model model.gguf
+  prony engine --model hf:OWNER/REPO/model.gguf --alias my-model --port 9000 --batch-size 16
+  prony engine --model model.gguf --llama-dir /opt/llama-cuda --gpu-layers 99
+
+It answers on /v1/chat/completions, /v1/completions, /v1/messages, /v1/models and /metrics.")]
 pub(crate) struct EngineSettings {
     /// GGUF file to serve, or hf:OWNER/REPO/FILE
     #[arg(long, value_name = "MODEL")]

@@ -5,19 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use analysis::{Convention, Slo};
-use dialect::{IgnoreEos, LimitField, RequestOptions};
-use domain::{Sampling, Secret, Seed, WireFormat};
+use domain::{Sampling, Seed};
 use load::{Arrivals, Closed, Load, Open, Stop};
-use provider::{BaseUrl, HttpVersion, Retries, Target, TargetError, Timeouts, Tls};
+use provider::{HttpVersion, Target, Timeouts};
 
-use super::scope;
-use super::settings::{
-    ArrivalKind, BenchSettings, ConventionKind, EndpointType, LoadSettings, TargetSettings,
-    WorkloadSettings,
-};
+use super::settings::{ArrivalKind, BenchSettings, ConventionKind, LoadSettings, WorkloadSettings};
+use super::{scope, server};
 use crate::failure::{Exit, UserError};
 use crate::limit::Connections;
-use crate::output::{self, Notes};
+use crate::output::Notes;
 use crate::value::{Goodput, Rate, Span};
 
 /// How many requests a run sends where nothing says when it ends.
@@ -74,7 +70,7 @@ impl Bench {
     /// Checks `settings`.
     pub(crate) fn check(settings: &BenchSettings) -> Result<Self, UserError> {
         scope::check(settings)?;
-        let subject = subject(&settings.target, &settings.workload)?;
+        let subject = subject(settings)?;
         let loads = loads(&settings.load)?;
         let stop = stop(&settings.load)?;
         let embedded = match &subject {
@@ -83,7 +79,8 @@ impl Bench {
         };
         let lengths_left_to = match &subject {
             Subject::Remote { target, .. } if settings.workload.ignore_eos => {
-                strict_provider(&target.url.host).filter(|_| !names_ignore_eos(&target.options))
+                server::strict_provider(&target.url.host)
+                    .filter(|_| !server::names_ignore_eos(&target.options))
             }
             Subject::Remote { .. } | Subject::Embedded { .. } => None,
         };
@@ -95,12 +92,12 @@ impl Bench {
             ramp: settings.load.ramp_up.map_or(Duration::ZERO, |Span(ramp)| ramp),
             stop,
             warmup: settings.load.warmup.unwrap_or(0),
-            prepare: !settings.load.cold_connections,
+            prepare: !settings.http.cold_connections,
             seed: Seed(settings.load.seed.unwrap_or(0)),
             max_tokens: settings.workload.max_tokens,
             ignore_eos: settings.workload.ignore_eos && lengths_left_to.is_none(),
             lengths_left_to,
-            stream: !settings.target.no_stream,
+            stream: !settings.workload.no_stream,
             sampling: sampling(&settings.workload)?,
             stop_texts: settings.workload.stop.clone(),
             slo: settings.output.goodput.map(slo),
@@ -152,183 +149,18 @@ impl Bench {
     }
 }
 
-fn subject(target: &TargetSettings, workload: &WorkloadSettings) -> Result<Subject, UserError> {
-    if let Some(model) = &target.engine {
+fn subject(settings: &BenchSettings) -> Result<Subject, UserError> {
+    let named = &settings.target;
+    if let Some(model) = &named.engine {
         return Ok(Subject::Embedded { model: model.clone() });
     }
-    let Some(url) = &target.url else {
+    let Some(url) = &named.url else {
         return Err(UserError::usage("nothing to test").hint(
             "name a server with --url http://127.0.0.1:8000, or a model file with --engine M.gguf",
         ));
     };
-    remote(url, target, workload)
-}
-
-fn remote(
-    url: &str,
-    settings: &TargetSettings,
-    workload: &WorkloadSettings,
-) -> Result<Subject, UserError> {
-    let base = BaseUrl::parse(url).map_err(|error| url_error(url, error))?;
-    let format = match settings.endpoint_type {
-        Some(EndpointType::Chat) => WireFormat::OpenAiChat,
-        Some(EndpointType::Completions) => WireFormat::OpenAiCompletions,
-        Some(EndpointType::Messages) => WireFormat::AnthropicMessages,
-        None => provider::probe::likely_format(url),
-    };
-    let mut target = Target::new(base, format);
-    target.key = key(settings, format)?;
-    target.headers =
-        settings.header.iter().map(|text| header(text)).collect::<Result<_, UserError>>()?;
-    target.options = RequestOptions {
-        extra_body: extra_body(settings.extra_body.as_deref())?,
-        include_usage: true,
-        limit_field: limit_field(&target.url.host),
-        ignore_eos: if workload.ignore_eos { IgnoreEos::Field } else { IgnoreEos::Unsupported },
-        ..RequestOptions::default()
-    };
-    target.http = if settings.http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
-    if let Some(streams_max) = settings.streams_max {
-        if !settings.http2 {
-            return Err(UserError::usage(
-                "--streams-max is about HTTP/2; over HTTP/1.1 a connection carries one request",
-            )
-            .hint("add --http2, or leave it out"));
-        }
-        target.streams_max = streams_max;
-    }
-    target.tls = Tls {
-        authorities_pem: settings.ca_file.as_deref().map(read).transpose()?,
-        insecure: settings.insecure,
-    };
-    let base = Timeouts::default();
-    target.timeouts = Timeouts {
-        connect: settings.connect_timeout.map_or(base.connect, |Span(time)| time),
-        first_byte: settings.first_byte_timeout.map(|Span(time)| time),
-        total: settings.timeout.map_or(base.total, |Span(time)| Some(time)),
-        ..base
-    };
-    target.retries = Retries { most: settings.retries.unwrap_or(0) };
-    target.check().map_err(|error| UserError::usage(error.to_string()))?;
-    Ok(Subject::Remote { target: Box::new(target), is_guess: settings.endpoint_type.is_none() })
-}
-
-/// A URL may hold credentials, so no more of it is repeated than a host and a port.
-fn url_error(url: &str, error: TargetError) -> UserError {
-    match error {
-        TargetError::Url { reason, .. } => {
-            let told = UserError::usage(format!("the URL given to --url cannot be used: {reason}"));
-            told.hint(match with_scheme(url) {
-                Some(meant) => format!("write --url {meant}"),
-                None => "write it like --url http://127.0.0.1:8000".to_owned(),
-            })
-        }
-        error @ (TargetError::Header { .. } | TargetError::Certificate(_)) => {
-            UserError::usage(error.to_string())
-        }
-    }
-}
-
-/// What a host and port without a scheme mean. `None` for anything else: a key may have been given in
-/// the URL's place.
-fn with_scheme(url: &str) -> Option<String> {
-    let address = url.trim_end_matches('/').trim_end_matches("/v1");
-    let (host, port) = address.rsplit_once(':')?;
-    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    if host.is_empty() || !host.bytes().all(is_of_host) || port.parse::<u16>().is_err() {
-        return None;
-    }
-    let scheme = if port == "443" { "https" } else { "http" };
-    // `localhost` may be ::1 first, where many servers do not listen.
-    let host = if host == "localhost" { "127.0.0.1" } else { host };
-    Some(format!("{scheme}://{host}:{port}"))
-}
-
-/// Takes `Name: value` apart. What is wrong is said without repeating any of it: it may be a key.
-fn header(text: &str) -> Result<(String, String), UserError> {
-    let wrong = |problem: &str| {
-        UserError::usage(format!("a header given to --header {problem}"))
-            .hint("write it like --header 'Authorization: Bearer KEY', in quotes")
-    };
-    let (name, value) = text.split_once(':').ok_or_else(|| wrong("has no colon"))?;
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_allowed) {
-        return Err(wrong("has a name that headers may not have"));
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
-}
-
-/// Providers that refuse requests with a member they do not know, by the end of their host names.
-const STRICT_PROVIDERS: [(&str, &str); 6] = [
-    ("openai.com", "OpenAI"),
-    ("openai.azure.com", "Azure OpenAI"),
-    ("anthropic.com", "Anthropic"),
-    ("mistral.ai", "Mistral"),
-    ("groq.com", "Groq"),
-    ("googleapis.com", "Google"),
-];
-
-/// The provider at `host`, if it is one that refuses unknown members.
-fn strict_provider(host: &str) -> Option<&'static str> {
-    let host = host.to_ascii_lowercase();
-    let is_of = |domain: &str| {
-        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    STRICT_PROVIDERS.iter().find(|(domain, _)| is_of(domain)).map(|(_, name)| *name)
-}
-
-/// The field for the longest answer in chat form: OpenAI's own models demand the new one, and other
-/// servers may know the old one only.
-fn limit_field(host: &str) -> LimitField {
-    match strict_provider(host) {
-        Some("OpenAI" | "Azure OpenAI") => LimitField::MaxCompletionTokens,
-        Some(_) | None => LimitField::MaxTokens,
-    }
-}
-
-/// Whether the user says in the extra body how the model's end is to be ignored.
-fn names_ignore_eos(options: &RequestOptions) -> bool {
-    options.extra_body.as_ref().is_some_and(|body| body.contains_key("ignore_eos"))
-}
-
-fn key(settings: &TargetSettings, format: WireFormat) -> Result<Option<Secret>, UserError> {
-    if let Some(path) = &settings.api_key_file {
-        // The key itself may have been given in place of a file, so that is not repeated.
-        let hint = "give the path of a file whose first line is the key";
-        let bytes = read_bytes(path).map_err(|error| {
-            let problem = format!("cannot read the file given to --api-key-file: {error}");
-            UserError::new(Exit::File, problem).hint(hint)
-        })?;
-        let text = String::from_utf8_lossy(&bytes);
-        let line = text.lines().next().unwrap_or_default().trim();
-        if line.is_empty() {
-            return Err(UserError::new(
-                Exit::File,
-                "the file given to --api-key-file has no key on its first line",
-            )
-            .hint(hint));
-        }
-        return Ok(Some(Secret::new(line)));
-    }
-    let variable = match format {
-        WireFormat::AnthropicMessages => "ANTHROPIC_API_KEY",
-        WireFormat::OpenAiChat | WireFormat::OpenAiCompletions => "OPENAI_API_KEY",
-    };
-    Ok(output::environment(variable).map(Secret::new))
-}
-
-fn extra_body(
-    text: Option<&str>,
-) -> Result<Option<serde_json::Map<String, serde_json::Value>>, UserError> {
-    let Some(text) = text else { return Ok(None) };
-    // Only the place of an error is told: its text may quote the value, which may hold a secret.
-    let place = match serde_json::from_str(text) {
-        Ok(serde_json::Value::Object(body)) => return Ok(Some(body)),
-        Ok(_) => String::new(),
-        Err(error) => format!(": see line {}, column {}", error.line(), error.column()),
-    };
-    Err(UserError::usage(format!("--extra-body is not a JSON object{place}"))
-        .hint(r#"write it like --extra-body '{"top_k": 20}'"#))
+    let target = Box::new(server::target(url, settings)?);
+    Ok(Subject::Remote { target, is_guess: named.endpoint_type.is_none() })
 }
 
 fn loads(settings: &LoadSettings) -> Result<Vec<Load>, UserError> {
@@ -458,7 +290,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UserError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
-fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
@@ -485,29 +317,6 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_a_scheme_is_told_what_it_most_likely_means() {
-        for (given, meant) in [
-            ("localhost:9123", Some("http://127.0.0.1:9123")),
-            ("127.0.0.1:8000/v1", Some("http://127.0.0.1:8000")),
-            ("[::1]:8000/", Some("http://[::1]:8000")),
-            ("gpu-7:8000", Some("http://gpu-7:8000")),
-            ("api.example.com:443", Some("https://api.example.com:443")),
-            // Each of these may be a key, or hold one.
-            ("api.example.com/v1", None),
-            ("me:key@host:8000", None),
-            ("host:8000/v1?key=1", None),
-            ("host:8000/key", None),
-            ("host:key", None),
-            ("ftp://host:21", None),
-            ("sk-4714", None),
-            (":8000", None),
-            ("", None),
-        ] {
-            assert_eq!(with_scheme(given).as_deref(), meant, "{given}");
-        }
-    }
-
-    #[test]
     fn generating_past_the_end_is_asked_for_where_it_is_not_refused() {
         for (arguments, sent, left_to) in [
             ("--url http://127.0.0.1:8000", false, None),
@@ -526,17 +335,6 @@ mod tests {
         ] {
             let bench = check(arguments).expect(arguments);
             assert_eq!((bench.ignore_eos, bench.lengths_left_to), (sent, left_to), "{arguments}");
-        }
-    }
-
-    #[test]
-    fn the_limit_of_an_answer_is_worded_as_the_server_knows_it() {
-        for (url, field) in [
-            ("http://127.0.0.1:8000", LimitField::MaxTokens),
-            ("https://api.mistral.ai", LimitField::MaxTokens),
-            ("https://api.openai.com", LimitField::MaxCompletionTokens),
-        ] {
-            assert_eq!(target(&format!("--url {url}")).options.limit_field, field, "{url}");
         }
     }
 

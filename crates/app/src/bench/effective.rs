@@ -7,11 +7,12 @@ use std::time::Duration;
 use analysis::Slo;
 use engine::Batching;
 use load::{Arrivals, Load};
+use provider::Target;
 use serde_json::{Map, Value, json};
 
 use super::check::{Bench, Subject};
 use super::settings::{
-    BenchSettings, LoadSettings, OutputSettings, TargetSettings, WorkloadSettings,
+    BenchSettings, HttpSettings, LoadSettings, OutputSettings, TargetSettings, WorkloadSettings,
 };
 use super::subject::Ready;
 use super::workload;
@@ -20,8 +21,13 @@ use crate::value::{List, Span};
 
 /// The settings of a bench on what is `ready`.
 pub(super) fn config(settings: &BenchSettings, bench: &Bench, ready: &Ready) -> Value {
-    let BenchSettings { config: _, target, load, workload, output } = settings;
-    let mut entries = target_entries(target, bench);
+    let BenchSettings { config: _, target, load, workload, output, http, embedded } = settings;
+    // What is checked holds these. Keys and paths of keys stay out.
+    let TargetSettings { url: _, engine: _, endpoint_type: _, model: _, api_key_file: _ } = target;
+    let mut entries = match &bench.subject {
+        Subject::Embedded { model } => object(json!({ "engine": engine_entries(model, embedded) })),
+        Subject::Remote { target, .. } => server_entries(http, target),
+    };
     entries.insert("target".to_owned(), json!(ready.description));
     entries.insert("models".to_owned(), json!(ready.names));
     entries.extend(load_entries(load, bench));
@@ -43,49 +49,36 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn target_entries(settings: &TargetSettings, bench: &Bench) -> Map<String, Value> {
-    // What is checked holds these, and what they leave to defaults. Keys and paths of keys stay out.
-    let TargetSettings {
-        url: _,
-        engine: _,
-        endpoint_type: _,
-        model: _,
-        api_key_file: _,
+fn server_entries(settings: &HttpSettings, target: &Target) -> Map<String, Value> {
+    // The target holds these, and what they leave to defaults.
+    let HttpSettings {
         header: _,
         extra_body,
-        http2,
-        streams_max: _,
-        ca_file,
-        insecure,
         timeout: _,
         connect_timeout: _,
         first_byte_timeout: _,
         retries: _,
-        no_stream: _,
-        embedded,
+        cold_connections,
+        http2,
+        streams_max: _,
+        ca_file,
+        insecure,
     } = settings;
-    let stream = bench.stream;
-    object(match &bench.subject {
-        Subject::Embedded { model } => json!({
-            "stream": stream,
-            "engine": engine_entries(model, embedded),
-        }),
-        Subject::Remote { target, .. } => json!({
-            "stream": stream,
-            "url": target.url.to_string(),
-            "endpoint": dialect::path(target.format),
-            "http2": http2,
-            "streams_max": http2.then_some(target.streams_max),
-            "ca_file": ca_file.as_ref().map(|path| path.display().to_string()),
-            "insecure": insecure,
-            "headers": target.headers.iter().map(|(name, _)| &**name).collect::<Vec<&str>>(),
-            "extra_body": extra_body.is_some(),
-            "timeout_ms": target.timeouts.total.map(ms),
-            "connect_timeout_ms": ms(target.timeouts.connect),
-            "first_byte_timeout_ms": target.timeouts.first_byte.map(ms),
-            "retries": target.retries.most,
-        }),
-    })
+    object(json!({
+        "url": target.url.to_string(),
+        "endpoint": dialect::path(target.format),
+        "http2": http2,
+        "streams_max": http2.then_some(target.streams_max),
+        "ca_file": ca_file.as_ref().map(|path| path.display().to_string()),
+        "insecure": insecure,
+        "headers": target.headers.iter().map(|(name, _)| &**name).collect::<Vec<&str>>(),
+        "extra_body": extra_body.is_some(),
+        "timeout_ms": target.timeouts.total.map(ms),
+        "connect_timeout_ms": ms(target.timeouts.connect),
+        "first_byte_timeout_ms": target.timeouts.first_byte.map(ms),
+        "retries": target.retries.most,
+        "cold_connections": cold_connections,
+    }))
 }
 
 fn engine_entries(model: &str, settings: &EmbeddedSettings) -> Value {
@@ -136,7 +129,6 @@ fn load_entries(settings: &LoadSettings, bench: &Bench) -> Map<String, Value> {
         max_errors: _,
         max_error_rate: _,
         warmup: _,
-        cold_connections,
         seed: _,
         client_threads,
     } = settings;
@@ -169,7 +161,6 @@ fn load_entries(settings: &LoadSettings, bench: &Bench) -> Map<String, Value> {
         "max_errors": bench.stop.failures,
         "max_error_rate": bench.error_share_max,
         "warmup": bench.warmup,
-        "cold_connections": cold_connections,
         "seed": bench.seed.0,
         "client_threads": client_threads.unwrap_or(1),
     }))
@@ -188,6 +179,7 @@ fn workload_entries(settings: &WorkloadSettings, bench: &Bench) -> Map<String, V
         temperature,
         top_p,
         stop,
+        no_stream: _,
     } = settings;
     object(json!({
         "scenarios": workload::scenarios(settings)
@@ -203,6 +195,7 @@ fn workload_entries(settings: &WorkloadSettings, bench: &Bench) -> Map<String, V
         "temperature": temperature,
         "top_p": top_p,
         "stop": stop,
+        "stream": bench.stream,
     }))
 }
 

@@ -44,7 +44,7 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
 
 /// Whether a setting is zero, its flag, what that would do, and the way out.
 fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'static str); 9] {
-    let (target, load) = (&settings.target, &settings.load);
+    let (http, load) = (&settings.http, &settings.load);
     let count = |given: Option<u64>| given == Some(0);
     let time = |given: Option<Span>| given.is_some_and(|Span(time)| time.is_zero());
     let users = load.concurrency.as_ref().is_some_and(|list| list.0.contains(&Count(0)));
@@ -62,9 +62,9 @@ fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'stat
             "give 1 to end it at the first failure, or leave it out to end it at none",
         ),
         (count(settings.workload.max_tokens), "--max-tokens", "asks for no answer", one),
-        (time(target.timeout), "--timeout", ends, longer),
-        (time(target.connect_timeout), "--connect-timeout", ends, longer),
-        (time(target.first_byte_timeout), "--first-byte-timeout", ends, longer),
+        (time(http.timeout), "--timeout", ends, longer),
+        (time(http.connect_timeout), "--connect-timeout", ends, longer),
+        (time(http.first_byte_timeout), "--first-byte-timeout", ends, longer),
     ]
 }
 
@@ -72,26 +72,26 @@ fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'stat
 pub(super) type Given = (bool, &'static str);
 
 pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
-    let target = &settings.target;
+    let (target, http) = (&settings.target, &settings.http);
     [
         (target.endpoint_type.is_some(), "--endpoint-type"),
         (target.api_key_file.is_some(), "--api-key-file"),
-        (!target.header.is_empty(), "--header"),
-        (target.extra_body.is_some(), "--extra-body"),
-        (target.http2, "--http2"),
-        (target.streams_max.is_some(), "--streams-max"),
-        (target.ca_file.is_some(), "--ca-file"),
-        (target.insecure, "--insecure"),
-        (target.timeout.is_some(), "--timeout"),
-        (target.connect_timeout.is_some(), "--connect-timeout"),
-        (target.first_byte_timeout.is_some(), "--first-byte-timeout"),
-        (target.retries.is_some(), "--retries"),
-        (settings.load.cold_connections, "--cold-connections"),
+        (!http.header.is_empty(), "--header"),
+        (http.extra_body.is_some(), "--extra-body"),
+        (http.http2, "--http2"),
+        (http.streams_max.is_some(), "--streams-max"),
+        (http.ca_file.is_some(), "--ca-file"),
+        (http.insecure, "--insecure"),
+        (http.timeout.is_some(), "--timeout"),
+        (http.connect_timeout.is_some(), "--connect-timeout"),
+        (http.first_byte_timeout.is_some(), "--first-byte-timeout"),
+        (http.retries.is_some(), "--retries"),
+        (http.cold_connections, "--cold-connections"),
     ]
 }
 
 pub(super) fn about_engines(settings: &BenchSettings) -> [Given; 10] {
-    let embedded = &settings.target.embedded;
+    let embedded = &settings.embedded;
     [
         (embedded.llama_dir.is_some(), "--llama-dir"),
         (embedded.context.is_some(), "--context"),
@@ -107,6 +107,6 @@ pub(super) fn about_engines(settings: &BenchSettings) -> [Given; 10] {
 }
 
 pub(super) fn about_tls(settings: &BenchSettings) -> [Given; 2] {
-    let target = &settings.target;
-    [(target.ca_file.is_some(), "--ca-file"), (target.insecure, "--insecure")]
+    let http = &settings.http;
+    [(http.ca_file.is_some(), "--ca-file"), (http.insecure, "--insecure")]
 }

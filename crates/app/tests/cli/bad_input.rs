@@ -198,7 +198,7 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
             (
                 "bench --url {url} --concurrency 1,x",
                 2,
-                "'--concurrency <N,N,…>': `x` is not a whole number such as 8",
+                "'--concurrency <N,…>': `x` is not a whole number such as 8",
                 HELP,
             ),
             ("bench --url {url} --duration 5", 2, "`5` has no unit; write 5s", HELP),

@@ -25,20 +25,26 @@ fn help_names_the_commands() {
 }
 
 #[test]
-fn every_command_explains_its_settings() {
+fn every_command_explains_its_settings_in_short() {
     let desk = Desk::new();
-    for (line, parts) in [
-        ("bench --help", &["Target:", "Load:", "Workload:", "Output:", "Exit codes:"][..]),
-        ("engine --help", &["Embedded engine:", "--batching"]),
-        ("sim --help", &["--ttft", "--fault-status"]),
-        ("--version", &["prony "]),
+    for (command, parts, lines_max) in [
+        ("bench", &["\nTarget:", "\nLoad", "\nWorkload:", "\nOutput:", "\nExit codes:"][..], 130),
+        ("engine", &["\nEmbedded engine:", "--batching"], 60),
+        ("sim", &["--ttft", "\nFaults", "--fault-status"], 60),
     ] {
-        let run = desk.prony(line);
-        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{line}");
-        for part in parts {
-            assert!(run.stdout.contains(part), "{line} does not say {part}");
+        let run = desk.prony(&format!("{command} --help"));
+        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{command}");
+        for part in ["\nExamples:\n  prony "].iter().chain(parts) {
+            assert!(run.stdout.contains(part), "{command} does not say {part}");
         }
+        let lines = run.stdout.lines().count();
+        assert!(lines <= lines_max, "{command}: {lines} lines");
+        let widest = run.stdout.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{command}: {widest:?} columns");
+        assert_eq!(desk.prony(&format!("{command} -h")).stdout, run.stdout);
     }
+    let run = desk.prony("--version");
+    assert!(run.stdout.starts_with("prony "), "{}", run.stdout);
 }
 
 #[test]
