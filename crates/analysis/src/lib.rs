@@ -8,8 +8,8 @@
 //! [`sketch`] summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
 //! settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity curve,
 //! [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
-//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out, and
-//! [`doubt`] judges it. Read the modules in this order.
+//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out,
+//! [`doubt`] judges it, and [`rollup`] keeps requests by the second for as long as anyone likes. Read the modules in this order.
 
 pub mod percentile;
 
@@ -38,6 +38,8 @@ mod timeline;
 mod reads;
 
 pub mod run;
+
+pub mod rollup;
 
 pub use arrivals::{Delivery, DeliveryVerdict, Rates};
 pub use doubt::{Doubt, Verdict};
