@@ -1,6 +1,6 @@
 //! What the requests of a series amount to in a window of time, small enough to keep for ever.
 //!
-//! A [`Rollup`] is a sum: two are merged by adding, in any order, so seconds make up minutes, and
+//! A [`Rollup`] is a sum: two are merged in any order, so seconds make up minutes, and
 //! what comes late is added to what was there. It comes about in a [`Roller`], as [`Delta`]s: what is
 //! new in a [`Window`] since the last time.
 //!
@@ -45,6 +45,9 @@ pub struct Flow {
     /// The time requests were in flight, of all together, in nanoseconds. Over the length of the
     /// window it is the mean number in flight.
     pub busy_nanos: u128,
+    /// The most requests of one series seen in flight at once; 0 where nobody watched. Merging keeps
+    /// the larger, so of several series together it is the least that it can have been.
+    pub in_flight_max: u64,
 }
 
 /// The requests that ended in a window. Times are in nanoseconds.
@@ -86,12 +89,13 @@ impl Rollup {
 
 impl Flow {
     /// Adds `other`.
-    pub const fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.started += other.started;
         self.input_tokens += other.input_tokens;
         self.cached_tokens += other.cached_tokens;
         self.output_tokens += other.output_tokens;
         self.busy_nanos += other.busy_nanos;
+        self.in_flight_max = self.in_flight_max.max(other.in_flight_max);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Exchange, Outcome, WallAnchor};
+use domain::{Exchange, Outcome, Timestamp, WallAnchor};
 
 use super::{Delta, Ended, Flow, Resolution, Rollup, Window};
 use crate::metrics::gaps_nanos;
@@ -43,6 +43,13 @@ impl Roller {
         reach.at(start).started += 1;
         reach.stay(start, end);
         reach.tokens(exchange, start, end);
+    }
+
+    /// Takes in that `count` requests were in flight at once.
+    pub fn note_in_flight(&mut self, at: Timestamp, count: u64) {
+        let second = self.anchor.unix_nanos(at) / SECOND_NANOS;
+        let flow = self.flows.entry(second).or_default();
+        flow.in_flight_max = flow.in_flight_max.max(count);
     }
 
     /// What is new since the last time, in order of time.

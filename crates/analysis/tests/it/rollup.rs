@@ -23,7 +23,8 @@ fn roller(requests: &[Sketch]) -> Roller {
 /// Each second's flow, as `second: started input+output tokens, busy ms`.
 fn flows(deltas: &[Delta]) -> Vec<String> {
     let line = |Delta { window, rollup }: &Delta| {
-        let Flow { started, input_tokens, cached_tokens, output_tokens, busy_nanos } = rollup.flow;
+        let Flow { started, input_tokens, cached_tokens, output_tokens, busy_nanos, .. } =
+            rollup.flow;
         format!(
             "{:+}: {started} started, {input_tokens} in, {cached_tokens} cached, \
              {output_tokens} out, {} ms, {} ended",
@@ -106,6 +107,20 @@ fn what_ends_late_amends_what_was_published() {
         ]
     );
     assert!(roller.drain().is_empty());
+}
+
+#[test]
+fn most_in_flight_is_the_larger_of_what_was_seen() {
+    let mut roller = Roller::new(ANCHOR);
+    for (ms, count) in [(100.0, 3), (700.0, 5), (900.0, 4), (1_000.0, 1)] {
+        roller.note_in_flight(at(ms), count);
+    }
+    let deltas = roller.drain();
+    let seen = |deltas: &[Delta]| -> Vec<u64> {
+        deltas.iter().map(|delta| delta.rollup.flow.in_flight_max).collect()
+    };
+    assert_eq!(seen(&deltas), [5, 1]);
+    assert_eq!(seen(&coarsen(&deltas, Resolution::Minute)), [5]);
 }
 
 #[test]
