@@ -4,16 +4,18 @@
 //! and everything random is drawn from a [`domain::Seed`], so the same records always give the same
 //! figures. Times inside are integer nanoseconds; latency figures come out in milliseconds.
 //!
-//! The first half are instruments that know nothing of models: [`percentile`] and [`histogram`]
-//! summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
+//! The first half are instruments that know nothing of models: [`percentile`], [`histogram`] and
+//! [`sketch`] summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
 //! settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity curve,
 //! [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
-//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out, and
-//! [`doubt`] judges it. Read the modules in this order.
+//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out,
+//! [`doubt`] judges it, and [`rollup`] keeps requests by the second for as long as anyone likes. Read the modules in this order.
 
 pub mod percentile;
 
 pub mod histogram;
+
+pub mod sketch;
 
 pub mod interval;
 
@@ -37,6 +39,8 @@ mod reads;
 
 pub mod run;
 
+pub mod rollup;
+
 pub use arrivals::{Delivery, DeliveryVerdict, Rates};
 pub use doubt::{Doubt, Verdict};
 pub use histogram::Recorder;
@@ -44,5 +48,6 @@ pub use interval::{Interval, Proportion};
 pub use metrics::{Convention, Figures, Origin, Slo};
 pub use percentile::{Percentile, Quantile, Summary};
 pub use run::{ArrivalClock, RunAccumulator, RunSpec};
+pub use sketch::{Sketch, SketchError, SketchParts};
 pub use steady::Steady;
 pub use summary::RunSummary;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Where the observer stood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Vantage {
     /// At the client that sent the request.
     Client,
@@ -20,6 +20,9 @@ pub enum Vantage {
 }
 
 impl Vantage {
+    /// Every one, from the outside in.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Gateway, Self::Engine];
+
     /// The word used in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -11,6 +11,7 @@ pub mod progress;
 pub mod random;
 pub mod request;
 pub mod secret;
+pub mod series;
 pub mod time;
 pub mod unit;
 pub mod usage;
@@ -22,6 +23,7 @@ pub use progress::{Arrival, Chunk, ChunkKind, Connection, Payload, Progress, Wir
 pub use random::{Random, Seed};
 pub use request::{Message, Prompt, Request, RequestId, Role, Sampling};
 pub use secret::Secret;
+pub use series::{Series, Source};
 pub use time::{Clock, SystemClock, Timestamp, WallAnchor};
 pub use unit::Tokens;
 pub use usage::{CountSource, FinishReason, Usage};
