@@ -163,7 +163,7 @@ impl RunAccumulator {
             return;
         }
 
-        self.retries += u64::from(exchange.attempts.saturating_sub(1));
+        self.retries += exchange.failed_attempts.len() as u64;
         if let Some(connection) = exchange.timeline.connection {
             self.opened += 1;
             self.opening += connection.resolve

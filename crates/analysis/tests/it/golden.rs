@@ -5,7 +5,8 @@
 //!
 //! - `request planned=P started=S chunks=A,B,... finished=F ...` adds a request. Further keys:
 //!   `input`, `output`, `cached`, `reasoning`, `limit` (tokens), `lag` (read lag of its chunks),
-//!   `connect` (cost of a new connection), `attempts`, `fail=KIND` with `says=WORD`,
+//!   `connect` (cost of a new connection), `held` (its wait for a place in flight), `failed=A,B,...`
+//!   (the ends of tries before the last, each with status 503) and `pause` after each, `fail=KIND` with `says=WORD`,
 //!   `source=SOURCE`, and the bare words `warmup`, `unstreamed` and `cut` (the limit ended the
 //!   answer). `started` is `planned` if not given.
 //! - `run origin=planned|started end=E ...` sums up the requests so far. Further keys: `known=E` (an
@@ -116,7 +117,9 @@ fn request(text: &str) -> Sketch {
             "cached" => sketch.cached = whole(value),
             "reasoning" => sketch.reasoning = Some(whole(value)),
             "connect" => sketch.connect = Some(number(value)),
-            "attempts" => sketch.attempts = u32::try_from(whole(value)).expect("few attempts"),
+            "held" => sketch.held = Some(number(value)),
+            "failed" => sketch.failed = value.split(',').map(number).collect(),
+            "pause" => sketch.pause = number(value),
             "source" => sketch.source = source(value),
             "fail" => failure = Some(kind(value)),
             "says" => message = value,

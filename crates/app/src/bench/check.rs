@@ -183,7 +183,7 @@ fn remote(
     let base = Timeouts::default();
     target.timeouts = Timeouts {
         connect: settings.connect_timeout.map_or(base.connect, |Span(time)| time),
-        first_byte: settings.first_token_timeout.map(|Span(time)| time),
+        first_token: settings.first_token_timeout.map(|Span(time)| time),
         total: settings.timeout.map_or(base.total, |Span(time)| Some(time)),
         ..base
     };

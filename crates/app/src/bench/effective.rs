@@ -82,7 +82,7 @@ fn target_entries(settings: &TargetSettings, bench: &Bench) -> Map<String, Value
             "extra_body": extra_body.is_some(),
             "timeout_ms": target.timeouts.total.map(ms),
             "connect_timeout_ms": ms(target.timeouts.connect),
-            "first_token_timeout_ms": target.timeouts.first_byte.map(ms),
+            "first_token_timeout_ms": target.timeouts.first_token.map(ms),
             "retries": target.retries.most,
         }),
     })

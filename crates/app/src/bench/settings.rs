@@ -133,7 +133,7 @@ pub(crate) struct TargetSettings {
     /// Longest to wait for a connection [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Span>,
-    /// Longest to wait, once a request is sent, for the first byte of the answer's body
+    /// Longest to wait for the first token of a streamed answer, or the first byte of one in one piece
     #[arg(long, value_name = "TIME")]
     pub(crate) first_token_timeout: Option<Span>,
     /// Times to try a failed request again; its record says how many tries it took, and its

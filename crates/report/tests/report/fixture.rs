@@ -34,9 +34,10 @@ fn exchange(index: u64, start: u64, ttft: u64) -> Exchange {
         vantage: Vantage::Client,
         warmup: false,
         streamed: true,
-        attempts: 1,
+        failed_attempts: Vec::new(),
         timeline: Timeline {
             planned: at(start),
+            held: None,
             started: at(start),
             connection: None,
             sent: Some(at(start)),
