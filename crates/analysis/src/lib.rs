@@ -8,8 +8,9 @@
 //! summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
 //! settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity curve,
 //! [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
-//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out, and
-//! [`doubt`] judges it. Read the modules in this order.
+//! the figures of one request, a [`doubt`] is a reason not to believe a run's, [`verdict`] says what
+//! each takes, [`summary`] is what a run comes to, [`spec`] what must be known of it beforehand, and
+//! [`run`] gathers its requests. Read the modules in this order.
 
 pub mod percentile;
 
@@ -29,7 +30,11 @@ pub mod metrics;
 
 pub mod doubt;
 
+pub mod verdict;
+
 pub mod summary;
+
+pub mod spec;
 
 mod timeline;
 
@@ -38,11 +43,13 @@ mod reads;
 pub mod run;
 
 pub use arrivals::{Delivery, DeliveryVerdict, Rates};
-pub use doubt::{Doubt, Verdict};
+pub use doubt::Doubt;
 pub use histogram::Recorder;
 pub use interval::{Interval, Proportion};
 pub use metrics::{Convention, Figures, Origin, Slo};
 pub use percentile::{Percentile, Quantile, Summary};
-pub use run::{ArrivalClock, RunAccumulator, RunSpec};
+pub use run::RunAccumulator;
+pub use spec::{ArrivalClock, RunSpec};
 pub use steady::Steady;
 pub use summary::RunSummary;
+pub use verdict::{Reach, Verdict};
