@@ -14,7 +14,7 @@ use crate::failure::{Exit, UserError};
 use crate::{machine, output};
 
 /// Columns where standard output is no terminal.
-const WIDTH_DEFAULT: usize = 120;
+const WIDTH_DEFAULT: usize = 140;
 
 /// Opens the files that the settings ask for.
 pub(crate) fn open_files(
