@@ -1,57 +1,11 @@
-//! Whether a run's figures can be believed, and what to do where they cannot.
+//! The reasons not to take a run's figures at face value, each with its remedy.
+
+use std::time::Duration;
 
 use domain::FailureKind;
 
 use crate::arrivals::Rates;
-use crate::summary::Settled;
-use crate::{DeliveryVerdict, Proportion, Quantile, RunSummary, Summary};
-
-/// The least schedule lag that is too much, p99: below it, timers and scheduling are at work.
-pub const SCHEDULE_LAG_BUDGET_MS: f64 = 5.0;
-
-/// The share of the median TTFT that schedule lag may reach, p99, where that is more.
-pub const SCHEDULE_LAG_BUDGET_SHARE: f64 = 0.05;
-
-/// The most that read lag may be, p99, whatever the gap between chunks: a client too busy to read
-/// for that long lets its requests suffer too.
-pub const READ_LAG_BUDGET_MS: f64 = 50.0;
-
-/// The least read lag that is too much, p99, however small the gap between chunks.
-pub const READ_LAG_BUDGET_MIN_MS: f64 = 5.0;
-
-/// The share of chunks that shared a read with a later one above which their arrivals are in doubt,
-/// if the client lags.
-pub const MERGED_MAX: f64 = 0.01;
-
-/// The least lag of the client, p99, that puts arrivals of shared reads in doubt.
-pub const MERGED_LAG_MIN_MS: f64 = 1.0;
-
-/// The share of the median ITL above which the client's lag does so, where that is more.
-pub const MERGED_LAG_SHARE: f64 = 0.1;
-
-/// The share of whole answers to requests for streams above which streaming is in doubt.
-pub const NOT_STREAMED_MAX: f64 = 0.01;
-
-/// The error rate above which figures describe the survivors only.
-pub const ERROR_RATE_MAX: f64 = 0.01;
-
-/// The share of requests with estimated token counts above which token figures are in doubt.
-pub const ESTIMATED_MAX: f64 = 0.01;
-
-/// The share of answers shorter than demanded above which lengths count as not enforced.
-pub const SHORT_MAX: f64 = 0.01;
-
-/// The share of chunks without a kernel stamp above which the client's own delay is in the figures.
-pub const UNSTAMPED_MAX: f64 = 0.01;
-
-/// The highest percentile a run is expected to support. Higher ones carry a warning of their own.
-pub const HEADLINE: Quantile = Quantile::P99;
-
-/// The shortest window, in seconds, in which a steady state is looked for.
-pub const STEADY_WINDOW_MIN_S: f64 = 10.0;
-
-/// The fewest successful requests among which a steady state is looked for.
-pub const STEADY_REQUESTS_MIN: u64 = 100;
+use crate::{Proportion, Quantile};
 
 /// A reason not to take a run's figures at face value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,9 +22,25 @@ pub enum Doubt {
         /// Failed requests, of all.
         rate: Proportion,
     },
+    /// Many requests were tried more than once.
+    Retried {
+        /// Those, of all.
+        retried: Proportion,
+        /// What that added to their latencies, on average.
+        mean_ms: f64,
+    },
+    /// Requests waited for a place in flight.
+    InFlightLimit {
+        /// The limit.
+        most: u64,
+        /// Requests that waited, of all.
+        waited: Proportion,
+        /// How long, p99.
+        p99_ms: f64,
+    },
     /// The client sent requests late.
     ScheduleLag {
-        /// Their lag, p99.
+        /// The client's own lag, p99.
         p99_ms: f64,
         /// What it may be.
         budget_ms: f64,
@@ -88,13 +58,20 @@ pub enum Doubt {
         effect: f64,
         /// How fast requests were due and started.
         rates: Option<Rates>,
+        /// The limit of requests in flight, where that kept it from its plan.
+        in_flight_max: Option<u64>,
     },
-    /// There are too few answers for a percentile people will read.
+    /// There are too few answers for any percentile.
     TooFewSamples {
-        /// The lowest percentile that lacks support.
-        percentile: Quantile,
         /// How many answers there are.
         n: u64,
+    },
+    /// A good part of the window is ramp.
+    RampIncluded {
+        /// The ramp, as far as it lies in the window.
+        ramp: Duration,
+        /// The window.
+        window: Duration,
     },
     /// The run had no steady part.
     NoSteadyState {
@@ -102,6 +79,8 @@ pub enum Doubt {
         throughput: bool,
         /// Whether latency had none.
         latency: bool,
+        /// How much of the window is ramp.
+        ramp: Duration,
     },
     /// Token counts are estimates.
     TokenCountsEstimated {
@@ -124,6 +103,11 @@ pub enum Doubt {
     NotStreamed {
         /// Those, of all that succeeded.
         whole: Proportion,
+    },
+    /// Answers came without a token.
+    EmptyAnswers {
+        /// Those, of all that succeeded.
+        empty: Proportion,
     },
     /// Answers ended before the length that was demanded of them.
     AnswersShort {
@@ -153,15 +137,19 @@ impl Doubt {
         match self {
             Self::AllFailed { .. } => "all_failed",
             Self::Errors { .. } => "errors",
+            Self::Retried { .. } => "retried",
+            Self::InFlightLimit { .. } => "in_flight_limit",
             Self::ScheduleLag { .. } => "schedule_lag",
             Self::ReadLag { .. } => "read_lag",
             Self::LoadOffPlan { .. } => "load_off_plan",
             Self::TooFewSamples { .. } => "too_few_samples",
+            Self::RampIncluded { .. } => "ramp_included",
             Self::NoSteadyState { .. } => "no_steady_state",
             Self::TokenCountsEstimated { .. } => "token_counts_estimated",
             Self::ArrivalsFromReads { .. } => "arrivals_from_reads",
             Self::ArrivalsMerged { .. } => "arrivals_merged",
             Self::NotStreamed { .. } => "not_streamed",
+            Self::EmptyAnswers { .. } => "empty_answers",
             Self::AnswersShort { .. } => "answers_short",
             Self::PromptsRepeated { .. } => "prompts_repeated",
             Self::ClockStep { .. } => "clock_step",
@@ -181,35 +169,62 @@ impl Doubt {
                 rate.total,
                 percent(rate.share())
             ),
+            Self::Retried { retried, mean_ms } => format!(
+                "{} of {} requests were tried again ({}): their latencies hold the failed tries and \
+                 the pauses, {mean_ms:.1} ms on average",
+                retried.hits,
+                retried.total,
+                percent(retried.share())
+            ),
+            Self::InFlightLimit { most, waited, p99_ms } => format!(
+                "the limit of {most} requests in flight held {} of requests back: p99 {p99_ms:.1} ms, \
+                 which their latencies hold",
+                percent(waited.share())
+            ),
             Self::ScheduleLag { p99_ms, budget_ms } => format!(
-                "requests were sent late: p99 {p99_ms:.1} ms after they were due, \
-                 budget {budget_ms:.1} ms"
+                "the client sent requests late: p99 {p99_ms:.1} ms, budget {budget_ms:.1} ms"
             ),
             Self::ReadLag { p99_ms, budget_ms } => format!(
                 "the client fell behind reading answers: p99 {p99_ms:.1} ms, \
                  budget {budget_ms:.1} ms"
             ),
-            Self::LoadOffPlan { effect, rates } => {
+            Self::LoadOffPlan { effect, rates, in_flight_max } => {
+                let why = in_flight_max.map_or(String::new(), |most| {
+                    format!(", held back by the limit of {most} in flight")
+                });
                 let rates = rates.map_or(String::new(), |rates| {
                     format!(": {:.2} requests/s due, {:.2} started", rates.planned, rates.achieved)
                 });
                 format!(
-                    "the load was not the planned one for {} of requests{rates}",
+                    "the load was not the planned one for {} of requests{rates}{why}",
                     percent(*effect)
                 )
             }
-            Self::TooFewSamples { percentile, n } => format!(
-                "{n} answers are too few for {}, which takes {}",
-                percentile.label(),
-                percentile.required()
+            Self::TooFewSamples { n } => format!(
+                "{n} answers are too few for any percentile: p50 takes {}, p99 {}",
+                Quantile::P50.required(),
+                Quantile::P99.required()
             ),
-            Self::NoSteadyState { throughput, latency } => {
+            Self::RampIncluded { ramp, window } if ramp < window => format!(
+                "the first {:.1} s of the window of {:.1} s are ramp, under less than the load named",
+                ramp.as_secs_f64(),
+                window.as_secs_f64()
+            ),
+            Self::RampIncluded { window, .. } => format!(
+                "the window of {:.1} s is ramp alone: the load named was never reached",
+                window.as_secs_f64()
+            ),
+            Self::NoSteadyState { throughput, latency, ramp } => {
                 let what = match (throughput, latency) {
                     (true, false) => "throughput",
                     (false, true) => "latency",
                     (true, true) | (false, false) => "throughput and latency",
                 };
-                format!("{what} never became steady")
+                let ramp = match ramp.as_secs_f64() {
+                    0.0 => String::new(),
+                    seconds => format!(" (the window begins with a ramp of {seconds:.1} s)"),
+                };
+                format!("{what} never became steady{ramp}")
             }
             Self::TokenCountsEstimated { estimated } => {
                 format!("token counts of {} of requests are estimates", percent(estimated.share()))
@@ -228,6 +243,12 @@ impl Doubt {
                 "{} of {} answers came whole though streams were asked for: they have no TTFT, \
                  TPOT or ITL",
                 whole.hits, whole.total
+            ),
+            Self::EmptyAnswers { empty } => format!(
+                "{} of {} answers came without a token ({}): TTFT and token figures describe the others",
+                empty.hits,
+                empty.total,
+                percent(empty.share())
             ),
             Self::AnswersShort { short } => format!(
                 "{} of {} answers ended before the length that was demanded: the server did not \
@@ -262,20 +283,35 @@ impl Doubt {
                 "look at the errors by kind; lower the load if the server is overloaded or limits \
                  the rate"
             }
+            Self::Retried { .. } => {
+                "measure without retries, or lower the load until none is needed; the records tell \
+                 each failed try"
+            }
+            Self::InFlightLimit { .. } => {
+                "raise the limit (--concurrency) or lower the rate; beside a request rate the limit \
+                 bounds what is sent, however fast the client is"
+            }
             Self::ScheduleLag { .. } => {
-                "give the client more CPU, lower the load, raise a concurrency limit that holds \
-                 requests back, or spread the load over more machines"
+                "give the client more CPU, lower the load, or spread it over more machines"
             }
             Self::ReadLag { .. } => {
                 "give the client more CPU, keep the server off its cores, or spread the load over \
                  more machines"
             }
-            Self::LoadOffPlan { .. } => {
-                "raise the concurrency limit or lower the rate to what is reached; if schedule lag \
-                 is high too, give the client more CPU"
+            Self::LoadOffPlan { in_flight_max: Some(_), .. } => {
+                "raise the limit (--concurrency) or lower the rate to what is reached"
             }
-            Self::TooFewSamples { .. } => {
-                "send more requests or run longer, or read a lower percentile"
+            Self::LoadOffPlan { in_flight_max: None, .. } => {
+                "lower the rate to what is reached, or give the client more CPU; a run that was \
+                 stopped early is off its plan by that"
+            }
+            Self::TooFewSamples { .. } => "send more requests or run longer",
+            Self::RampIncluded { .. } => {
+                "run much longer than the ramp, or shorten it: figures are of the whole window"
+            }
+            Self::NoSteadyState { ramp, .. } if !ramp.is_zero() => {
+                "run much longer than the ramp; if latency keeps growing behind it, the load is above \
+                 what the server can carry: lower it"
             }
             Self::NoSteadyState { .. } => {
                 "run longer or warm up longer, with many more requests than users; if latency keeps \
@@ -295,6 +331,10 @@ impl Doubt {
                 "check that the server, and any proxy before it, can stream; else read E2E latency \
                  only"
             }
+            Self::EmptyAnswers { .. } => {
+                "the model ended at once: check its chat template and the prompts, or demand lengths \
+                 with --ignore-eos where the server knows it"
+            }
             Self::AnswersShort { .. } => {
                 "compare token figures, not latencies of whole answers; or name the field by which \
                  this server is told to go on, in the extra body"
@@ -313,163 +353,4 @@ impl Doubt {
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
-}
-
-/// Whether a run's figures can be taken at face value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// They can.
-    Valid,
-    /// They cannot, for these reasons, gravest first.
-    Doubtful(Vec<Doubt>),
-}
-
-impl Verdict {
-    /// Whether there is no doubt.
-    #[must_use]
-    pub const fn is_valid(&self) -> bool {
-        matches!(self, Self::Valid)
-    }
-
-    /// The doubts, none where the run is valid.
-    #[must_use]
-    pub fn doubts(&self) -> &[Doubt] {
-        match self {
-            Self::Valid => &[],
-            Self::Doubtful(doubts) => doubts,
-        }
-    }
-}
-
-/// What schedule lag may be, p99: [`SCHEDULE_LAG_BUDGET_MS`], or [`SCHEDULE_LAG_BUDGET_SHARE`] of
-/// the median TTFT (E2E latency where there is none) if that is more.
-#[must_use]
-pub fn schedule_lag_budget_ms(ttft: Option<&Summary>, e2e: Option<&Summary>) -> f64 {
-    let median = ttft.or(e2e).map_or(0.0, Summary::median);
-    f64::max(SCHEDULE_LAG_BUDGET_MS, SCHEDULE_LAG_BUDGET_SHARE * median)
-}
-
-/// What read lag may be, p99: the median ITL, for a chunk read later than that is read together with
-/// the next and takes its stamp; no less than [`READ_LAG_BUDGET_MIN_MS`] and no more than
-/// [`READ_LAG_BUDGET_MS`], which it is without an ITL.
-#[must_use]
-pub fn read_lag_budget_ms(itl: Option<&Summary>) -> f64 {
-    itl.map_or(READ_LAG_BUDGET_MS, |itl| {
-        itl.median().clamp(READ_LAG_BUDGET_MIN_MS, READ_LAG_BUDGET_MS)
-    })
-}
-
-/// Judges a run by its own summary.
-pub(crate) fn judge(run: &RunSummary) -> Verdict {
-    let doubts: Vec<Doubt> = [
-        failures(run),
-        schedule_lag(run),
-        load_off_plan(run),
-        read_lag(run),
-        arrivals_from_reads(run),
-        arrivals_merged(run),
-        not_streamed(run),
-        no_steady_state(run),
-        too_few_samples(run),
-        token_counts_estimated(run),
-        answers_short(run),
-        prompts_repeated(run),
-        run.clock_step_nanos.filter(|nanos| *nanos != 0).map(|nanos| Doubt::ClockStep { nanos }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if doubts.is_empty() { Verdict::Valid } else { Verdict::Doubtful(doubts) }
-}
-
-fn failures(run: &RunSummary) -> Option<Doubt> {
-    let commonest = run.errors.iter().max_by_key(|errors| errors.count)?;
-    if run.completed == 0 {
-        return Some(Doubt::AllFailed { attempted: run.attempted(), kind: commonest.kind });
-    }
-    let rate = run.error_rate();
-    (rate.share() > ERROR_RATE_MAX).then_some(Doubt::Errors { rate })
-}
-
-fn schedule_lag(run: &RunSummary) -> Option<Doubt> {
-    let p99_ms = run.schedule_lag.as_ref()?.value(Quantile::P99);
-    let budget_ms = schedule_lag_budget_ms(run.ttft.as_ref(), run.e2e.as_ref());
-    (p99_ms > budget_ms).then_some(Doubt::ScheduleLag { p99_ms, budget_ms })
-}
-
-fn load_off_plan(run: &RunSummary) -> Option<Doubt> {
-    let delivery = run.delivery?;
-    match delivery.verdict {
-        DeliveryVerdict::OnPlan => None,
-        DeliveryVerdict::OffPlan { effect } => {
-            Some(Doubt::LoadOffPlan { effect, rates: delivery.rates })
-        }
-    }
-}
-
-fn read_lag(run: &RunSummary) -> Option<Doubt> {
-    let p99_ms = run.read_lag.as_ref()?.value(Quantile::P99);
-    let budget_ms = read_lag_budget_ms(run.itl.as_ref());
-    (p99_ms > budget_ms).then_some(Doubt::ReadLag { p99_ms, budget_ms })
-}
-
-fn arrivals_from_reads(run: &RunSummary) -> Option<Doubt> {
-    let unstamped = run.unstamped?;
-    (unstamped.share() > UNSTAMPED_MAX).then_some(Doubt::ArrivalsFromReads { unstamped })
-}
-
-fn arrivals_merged(run: &RunSummary) -> Option<Doubt> {
-    let merged = run.merged?;
-    let p99 = |lag: &Option<Summary>| lag.as_ref().map_or(0.0, |lag| lag.value(Quantile::P99));
-    let p99_ms = f64::max(p99(&run.schedule_lag), p99(&run.read_lag));
-    let gap_ms = run.itl.as_ref().map_or(0.0, Summary::median);
-    let is_lagging = p99_ms > f64::max(MERGED_LAG_MIN_MS, MERGED_LAG_SHARE * gap_ms);
-    (is_lagging && merged.share() > MERGED_MAX).then_some(Doubt::ArrivalsMerged { merged, p99_ms })
-}
-
-fn not_streamed(run: &RunSummary) -> Option<Doubt> {
-    let whole = run.not_streamed?;
-    (whole.share() > NOT_STREAMED_MAX).then_some(Doubt::NotStreamed { whole })
-}
-
-fn no_steady_state(run: &RunSummary) -> Option<Doubt> {
-    if run.window.duration().as_secs_f64() < STEADY_WINDOW_MIN_S
-        || run.completed < STEADY_REQUESTS_MIN
-    {
-        return None;
-    }
-    let throughput = run.steady.throughput == Settled::Never;
-    let latency = run.steady.latency == Settled::Never;
-    (throughput || latency).then_some(Doubt::NoSteadyState { throughput, latency })
-}
-
-fn too_few_samples(run: &RunSummary) -> Option<Doubt> {
-    let n = run.completed;
-    // A run without a single answer has graver doubts; one without a request has only this.
-    if n == 0 && run.failed > 0 {
-        return None;
-    }
-    Quantile::ALL
-        .into_iter()
-        .find(|quantile| *quantile <= HEADLINE && n < quantile.required())
-        .map(|percentile| Doubt::TooFewSamples { percentile, n })
-}
-
-fn token_counts_estimated(run: &RunSummary) -> Option<Doubt> {
-    let (input, output) =
-        (run.tokens.input_sources.estimated(), run.tokens.output_sources.estimated());
-    let estimated = if input.hits > output.hits { input } else { output };
-    (estimated.share() > ESTIMATED_MAX).then_some(Doubt::TokenCountsEstimated { estimated })
-}
-
-fn answers_short(run: &RunSummary) -> Option<Doubt> {
-    let short = run.short_answers?;
-    (short.share() > SHORT_MAX).then_some(Doubt::AnswersShort { short })
-}
-
-fn prompts_repeated(run: &RunSummary) -> Option<Doubt> {
-    let (distinct, before) = (run.distinct_prompts?, run.sent_before);
-    let sent = run.attempted() + run.outside + run.warmup;
-    let is_repeated = sent.saturating_add(before) > distinct;
-    is_repeated.then_some(Doubt::PromptsRepeated { sent, before, distinct })
 }

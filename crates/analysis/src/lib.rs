@@ -8,8 +8,10 @@
 //! [`sketch`] summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
 //! settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity curve,
 //! [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
-//! the figures of one request, [`run`] gathers a run's requests, [`summary`] is what comes out,
-//! [`doubt`] judges it, and [`rollup`] keeps requests by the second for as long as anyone likes. Read the modules in this order.
+//! the figures of one request, a [`doubt`] is a reason not to believe a run's, [`verdict`] says what
+//! each takes, [`summary`] is what a run comes to, [`spec`] what must be known of it beforehand, and
+//! [`run`] gathers its requests; [`rollup`] keeps requests by the second for as long as anyone likes.
+//! Read the modules in this order.
 
 pub mod percentile;
 
@@ -31,7 +33,11 @@ pub mod metrics;
 
 pub mod doubt;
 
+pub mod verdict;
+
 pub mod summary;
+
+pub mod spec;
 
 mod timeline;
 
@@ -42,12 +48,14 @@ pub mod run;
 pub mod rollup;
 
 pub use arrivals::{Delivery, DeliveryVerdict, Rates};
-pub use doubt::{Doubt, Verdict};
+pub use doubt::Doubt;
 pub use histogram::Recorder;
 pub use interval::{Interval, Proportion};
 pub use metrics::{Convention, Figures, Origin, Slo};
 pub use percentile::{Percentile, Quantile, Summary};
-pub use run::{ArrivalClock, RunAccumulator, RunSpec};
+pub use run::RunAccumulator;
 pub use sketch::{Sketch, SketchError, SketchParts};
+pub use spec::{ArrivalClock, RunSpec};
 pub use steady::Steady;
 pub use summary::RunSummary;
+pub use verdict::{Reach, Verdict};

@@ -69,8 +69,8 @@ pub struct Ended {
     pub itl: Sketch,
     /// How long those that failed took to.
     pub failed_after: Sketch,
-    /// Started − planned: how late the client was.
-    pub schedule_lag: Sketch,
+    /// How late the client itself sent them.
+    pub client_lag: Sketch,
 }
 
 impl Rollup {
@@ -110,7 +110,7 @@ impl Ended {
         self.tpot.merge(&other.tpot);
         self.itl.merge(&other.itl);
         self.failed_after.merge(&other.failed_after);
-        self.schedule_lag.merge(&other.schedule_lag);
+        self.client_lag.merge(&other.client_lag);
     }
 
     /// All of them.

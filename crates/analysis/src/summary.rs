@@ -4,7 +4,29 @@ use std::time::Duration;
 
 use domain::{CountSource, FailureKind, Timestamp, Tokens, Usage};
 
-use crate::{Convention, Delivery, Origin, Proportion, Summary, Verdict, doubt};
+use crate::verdict::{self, Reach, Verdict};
+use crate::{Convention, Delivery, Origin, Proportion, Summary};
+
+/// What ended a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowEnd {
+    /// The plan: its time was over, its last request was due, or it was stopped.
+    Plan,
+    /// The last answer: fewer than half of the requests had ended by the plan's end, or a peer's
+    /// convention counts so.
+    LastAnswer,
+}
+
+impl WindowEnd {
+    /// The word used in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::LastAnswer => "last_answer",
+        }
+    }
+}
 
 /// The measured stretch of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +35,8 @@ pub struct Window {
     pub start: Timestamp,
     /// Its end.
     pub end: Timestamp,
+    /// What ended it.
+    pub lasts_until: WindowEnd,
 }
 
 impl Window {
@@ -99,13 +123,55 @@ impl TokenTotals {
     }
 }
 
+/// What fell into the window, whenever its requests were planned: what the rates are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Inside {
+    /// Requests that succeeded and ended in it.
+    pub requests: u64,
+    /// Output tokens whose chunk came in it. A chunk has its share of the request's tokens, which need
+    /// not be whole.
+    pub output_tokens: f64,
+    /// Input tokens of requests whose first token came in it.
+    pub input_tokens: f64,
+}
+
 /// How much of the work was done well enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Goodput {
     /// Of all measured requests, failed ones included, those that kept every limit.
     pub met: Proportion,
-    /// Those that kept every limit and finished inside the window, a second.
+    /// Those that kept every limit and finished inside the window.
+    pub inside: u64,
+    /// The same, a second.
     pub per_second: f64,
+}
+
+/// Measured requests that were tried more than once, whatever became of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Retries {
+    /// How many requests.
+    pub requests: u64,
+    /// Their tries beyond the first.
+    pub attempts: u64,
+    /// Why, in the order of [`FailureKind::ALL`]: how many tries failed so and were followed by
+    /// another.
+    pub causes: Vec<(FailureKind, u64)>,
+    /// From the start to the beginning of the last try, ms, on average over `requests`: it is in
+    /// their latencies. `None` where there are none.
+    pub mean_ms: Option<f64>,
+}
+
+/// What a limit of requests in flight did to an open loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InFlightLimit {
+    /// The limit.
+    pub most: u64,
+    /// Measured requests that had to wait for a place, of all.
+    pub waited: Proportion,
+    /// How long each waited, ms; 0 for those that need not.
+    pub wait: Summary,
+    /// Schedule lag without that wait, ms: the client's own.
+    pub client_lag: Summary,
 }
 
 /// The connections that measured requests had to open.
@@ -150,6 +216,11 @@ pub struct RunSummary {
     pub origin: Origin,
     /// The measured window; in a peer's convention the time until the last answer's end.
     pub window: Window,
+    /// From the window's beginning to the last request's end.
+    pub elapsed: Duration,
+    /// How long users went on joining, or the rate rising, from the window's beginning on: it is part
+    /// of the window.
+    pub ramp: Duration,
     /// Measured requests that succeeded.
     pub completed: u64,
     /// Measured requests that failed.
@@ -173,12 +244,15 @@ pub struct RunSummary {
     pub itl: Option<Summary>,
     /// Speed one user sees, 1 / TPOT, tokens a second.
     pub user_speed: Option<Summary>,
-    /// Started − planned, ms, failed requests included: the client's own fault.
+    /// Started − planned, ms, failed requests included: the client's own fault, but for
+    /// `in_flight_limit`.
     pub schedule_lag: Option<Summary>,
     /// Read − arrival of each chunk that has a kernel stamp, ms; `None` where none has. Of chunks that
     /// shared a read the stamp is the last one's, and so the lag of the others is at least this.
     pub read_lag: Option<Summary>,
 
+    /// What fell into the window.
+    pub inside: Inside,
     /// Requests that succeeded inside the window, a second.
     pub request_throughput: f64,
     /// Output tokens whose chunk came inside the window, a second, those of requests that failed later
@@ -195,10 +269,14 @@ pub struct RunSummary {
     /// Output tokens a chunk of streamed answers, save those with hidden reasoning. ITL is a gap
     /// between chunks, so this says how many tokens one gap stands for.
     pub tokens_per_chunk: Option<f64>,
+    /// Answers in which no token came, or none was counted, of all that succeeded.
+    pub empty_answers: Proportion,
     /// Connections opened.
     pub connections: Connections,
-    /// Tries beyond each measured request's first.
-    pub retries: u64,
+    /// Requests that were tried again.
+    pub retries: Retries,
+    /// What the limit of requests in flight did; `None` where there was none to meet.
+    pub in_flight_limit: Option<InFlightLimit>,
 
     /// When it became steady.
     pub steady: SteadyState,
@@ -239,6 +317,19 @@ impl RunSummary {
     /// Whether to believe the figures.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        doubt::judge(self)
+        verdict::judge(self)
+    }
+
+    /// How far into the tail its latencies can be read.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach::of(self.completed)
+    }
+
+    /// How late the client itself was, ms: its schedule lag without the wait for a place in flight.
+    #[must_use]
+    pub fn client_lag(&self) -> Option<&Summary> {
+        let limited = self.in_flight_limit.as_ref().map(|limit| &limit.client_lag);
+        limited.or(self.schedule_lag.as_ref())
     }
 }

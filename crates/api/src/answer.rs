@@ -88,7 +88,7 @@ struct Gathering {
 impl Sink for Gathering {
     fn progress(&mut self, progress: Progress<'_>) {
         match progress {
-            Progress::Attempt => {
+            Progress::Attempt(_) => {
                 *self = Self { text: AnswerText::default(), chunks: 0, broken: None };
             }
             Progress::Connected(_) | Progress::Sent(_) | Progress::Headers { .. } => {}
@@ -268,11 +268,11 @@ impl Sink for Writer {
             return;
         }
         let written = match progress {
-            Progress::Attempt if writing.chunks > 0 => Err(Failure::new(
+            Progress::Attempt(_) if writing.chunks > 0 => Err(Failure::new(
                 FailureKind::Truncated,
                 "the model began the answer anew after part of it was sent",
             )),
-            Progress::Attempt
+            Progress::Attempt(_)
             | Progress::Connected(_)
             | Progress::Sent(_)
             | Progress::Headers { .. } => Ok(()),

@@ -346,6 +346,11 @@ impl Session {
             },
             window_start: self.anchor.moment(),
             window_end: None,
+            ramp: self.bench.ramp,
+            in_flight_max: match &case.load {
+                Load::Open(open) => open.in_flight_max,
+                Load::Closed(_) => None,
+            },
             slo: self.bench.slo,
             convention: self.bench.convention,
             arrivals: if ready.is_embedded {

@@ -129,7 +129,7 @@ pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
              raise `ulimit -n`, or lower the load"
         }
         FailureKind::Timeout => {
-            "raise the limit that passed: --timeout for a whole answer, --first-byte-timeout for its \
+            "raise the limit that passed: --timeout for a whole answer, --first-token-timeout for its \
              beginning, --connect-timeout for a connection; or lower the load"
         }
         FailureKind::Unauthorized => {

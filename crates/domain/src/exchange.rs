@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Arrival, Completion, Connection, CountSource, Failure, FinishReason, RequestId, Timestamp,
-    Tokens, Usage,
+    Arrival, Completion, Connection, CountSource, Failure, FailureKind, FinishReason, RequestId,
+    Timestamp, Tokens, Usage,
 };
 
 /// Where the observer stood.
@@ -91,11 +91,15 @@ impl Chunks {
 pub struct Timeline {
     /// Open loop: when the schedule said. Closed loop: when the user became ready.
     pub planned: Timestamp,
+    /// How long it then waited for a place, where only so many requests may be in flight: the plan's
+    /// own doing, not the client's. `None` where any number may.
+    pub held: Option<Duration>,
     /// When the client set about sending it.
     pub started: Timestamp,
     /// What opening a connection cost; `None` on a reused one.
     pub connection: Option<Connection>,
-    /// When its last byte was handed over; `None` where it never was.
+    /// When the write of its last byte began; `None` where none succeeded. Not when that write
+    /// returned: an answer may be there before that.
     pub sent: Option<Timestamp>,
     /// When the answer's head came.
     pub headers: Option<Arrival>,
@@ -106,10 +110,16 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Started − planned: how late the client itself was.
+    /// Started − planned: how late the request was sent, whoever's doing that was.
     #[must_use]
     pub const fn schedule_lag(&self) -> Duration {
         self.started.since(self.planned)
+    }
+
+    /// How late the client itself was: the schedule lag without the wait for a place in flight.
+    #[must_use]
+    pub fn client_lag(&self) -> Duration {
+        self.schedule_lag().saturating_sub(self.held.unwrap_or_default())
     }
 
     /// The arrival of the first token-bearing chunk.
@@ -123,6 +133,19 @@ impl Timeline {
     pub fn last_token(&self) -> Option<Timestamp> {
         self.chunks.arrived.last().map(|&nanos| self.started + Duration::from_nanos(nanos))
     }
+}
+
+/// A try at a request that failed and was followed by another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// How it failed.
+    pub kind: FailureKind,
+    /// The HTTP status, where an answer came.
+    pub status: Option<u16>,
+    /// When it had failed.
+    pub failed: Timestamp,
+    /// How long it was until the next try began.
+    pub pause: Duration,
 }
 
 /// How a request ended.
@@ -173,8 +196,9 @@ pub struct Exchange {
     /// Whether the answer came piece by piece. Where its head never came, or refused the request:
     /// whether it was asked for so.
     pub streamed: bool,
-    /// How often it was tried, 1 without retries.
-    pub attempts: u32,
+    /// The tries before the last one, in order; most often there are none. What was sent and what
+    /// came stands in the timeline for the last try alone, which starts the clock of nothing.
+    pub failed_attempts: Vec<FailedAttempt>,
     /// When each step happened.
     pub timeline: Timeline,
     /// Token counts.
@@ -187,4 +211,20 @@ pub struct Exchange {
     pub max_tokens: Option<Tokens>,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+impl Exchange {
+    /// How often it was tried, 1 without retries.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        u32::try_from(self.failed_attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// From the start to the beginning of the last try: what retries add to every latency.
+    #[must_use]
+    pub fn retrying(&self) -> Duration {
+        self.failed_attempts
+            .last()
+            .map_or(Duration::ZERO, |last| (last.failed + last.pause).since(self.timeline.started))
+    }
 }

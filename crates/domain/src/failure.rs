@@ -22,8 +22,7 @@ pub enum FailureKind {
     /// The machine the request was to leave from had no file descriptor, port or memory left for
     /// another connection: the client's own fault, not the server's.
     ClientResources,
-    /// A time limit passed: to connect, to the first byte of the answer's body, between bytes, or in
-    /// all.
+    /// A time limit passed: to connect, to the first token, between bytes, or in all.
     Timeout,
     /// The server refused the credentials (HTTP 401 or 403).
     Unauthorized,

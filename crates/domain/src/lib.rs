@@ -16,7 +16,7 @@ pub mod time;
 pub mod unit;
 pub mod usage;
 
-pub use exchange::{Chunks, Exchange, Outcome, Timeline, Vantage};
+pub use exchange::{Chunks, Exchange, FailedAttempt, Outcome, Timeline, Vantage};
 pub use failure::{ConnectStage, Failure, FailureKind};
 pub use model::{BoxFuture, Completion, Model, Sink, Tokenizer};
 pub use progress::{Arrival, Chunk, ChunkKind, Connection, Payload, Progress, WireFormat};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::{FailedAttempt, Timestamp};
 
 /// When bytes came, and when the client got round to reading them. The difference is the read lag,
 /// the client's own fault.
@@ -101,11 +101,13 @@ pub struct Chunk<'a> {
 /// `Attempt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// Another try begins, after a failure that the model was told to retry.
-    Attempt,
+    /// Another try begins, after this one, whose failure the model was told to retry.
+    Attempt(FailedAttempt),
     /// A connection had to be opened for this request.
     Connected(Connection),
-    /// The request's last byte was handed to the kernel, or to the embedded model's queue.
+    /// The request was handed to the kernel, or to the embedded model's queue, whole. The moment is
+    /// that at which handing over its last byte began: a server can answer before the call returns,
+    /// and no answer may seem to come before its request.
     Sent(Timestamp),
     /// The answer's head came.
     Headers {

@@ -212,6 +212,9 @@ impl Engine {
     async fn run(&self, request: &Request, sink: &mut dyn Sink) -> Result<Completion, Failure> {
         let job = self.job(request)?;
         let mailbox = Arc::clone(&job.reply.0);
+        let clock = &*self.clock;
+        // Before, since the engine's thread may answer before this one goes on.
+        let sent = clock.now();
         self.intake.submit(job).map_err(|refusal| match refusal {
             Refusal::Full => {
                 Stats::add(&self.stats.refused, 1);
@@ -223,8 +226,7 @@ impl Engine {
         })?;
         let mut guard =
             CancelOnDrop { intake: &self.intake, mailbox: Arc::clone(&mailbox), armed: true };
-        let clock = &*self.clock;
-        sink.progress(Progress::Sent(clock.now()));
+        sink.progress(Progress::Sent(sent));
         let delivery = Delivery { mailbox, sink, clock, text: String::new(), pieces: Vec::new() };
         let result = delivery.await;
         guard.armed = false;

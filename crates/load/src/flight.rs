@@ -1,6 +1,7 @@
 //! Watches one request and turns what it sees into the request's record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dialect::AnswerText;
 use domain::{
@@ -10,7 +11,7 @@ use domain::{
 };
 
 use crate::intake::Intake;
-use crate::runner::Live;
+use crate::live::Live;
 
 /// What a flight needs from its run.
 pub(crate) struct Tower {
@@ -27,6 +28,8 @@ pub(crate) struct Slot {
     pub(crate) user: u64,
     pub(crate) turn: u32,
     pub(crate) planned: Timestamp,
+    /// How long it waited for a place in flight, where there are only so many.
+    pub(crate) held: Option<Duration>,
     pub(crate) warmup: bool,
 }
 
@@ -69,9 +72,10 @@ impl Flight {
             vantage: Vantage::Client,
             warmup: slot.warmup,
             streamed: request.stream,
-            attempts: 1,
+            failed_attempts: Vec::new(),
             timeline: Timeline {
                 planned: slot.planned,
+                held: slot.held,
                 started,
                 connection: None,
                 sent: None,
@@ -163,8 +167,8 @@ impl Sink for Flight {
         let Some(exchange) = &mut self.exchange else { return };
         let timeline = &mut exchange.timeline;
         match progress {
-            Progress::Attempt => {
-                exchange.attempts += 1;
+            Progress::Attempt(failed) => {
+                exchange.failed_attempts.push(failed);
                 timeline.chunks.clear();
                 (timeline.sent, timeline.headers) = (None, None);
                 self.answer = self.tower.tokenizer.is_some().then(AnswerText::default);

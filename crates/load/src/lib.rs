@@ -2,15 +2,17 @@
 //!
 //! [`plan`] says what to do, [`schedule`] (pure) when each request is due, [`workload`] what it
 //! asks. [`runner`] does it: [`flight`] watches each request and turns it into its record,
-//! [`intake`] hands the records on.
+//! [`intake`] hands the records on, [`live`] counts them.
 
 pub mod plan;
 pub mod schedule;
 pub mod workload;
+pub mod live;
 pub mod runner;
 pub mod flight;
 pub mod intake;
 
 pub use intake::Intake;
+pub use live::Live;
 pub use plan::{Arrivals, Closed, Load, Open, Plan, PlanError, Stop, Template};
-pub use runner::{Control, Live, Parts, Report, RunError, StopCause, run};
+pub use runner::{Control, Parts, Report, RunError, StopCause, run};

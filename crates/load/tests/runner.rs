@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{
-    Clock, ConnectStage, CountSource, Exchange, Failure, FailureKind, Model, Outcome, Sampling,
-    Seed, Tokenizer, Tokens, Usage,
+    BoxFuture, Clock, Completion, ConnectStage, CountSource, Exchange, FailedAttempt, Failure,
+    FailureKind, Model, Outcome, Progress, Request, Sampling, Seed, Sink, Tokenizer, Tokens, Usage,
 };
 use load::workload::{Scenario, Workload};
 use load::{
@@ -77,9 +77,17 @@ impl Stage {
     }
 
     async fn try_run(&self, plan: Plan) -> Result<(Report, Vec<Exchange>), RunError> {
+        self.run_against(Arc::clone(&self.model) as Arc<dyn Model>, plan).await
+    }
+
+    async fn run_against(
+        &self,
+        model: Arc<dyn Model>,
+        plan: Plan,
+    ) -> Result<(Report, Vec<Exchange>), RunError> {
         plan.check().expect("a plan that can be run");
         let parts = Parts {
-            model: Arc::clone(&self.model) as Arc<dyn Model>,
+            model,
             workload: Arc::new(Workload::scenario(Scenario::ShortQueries, Seed(0))),
             time: Time::Runtime(Arc::clone(&self.clock) as Arc<dyn Clock>),
             intake: Arc::clone(&self.intake),
@@ -254,6 +262,79 @@ async fn requests_beyond_the_limit_in_flight_wait_and_their_wait_shows() {
     let lags: Vec<u128> =
         records.iter().map(|record| record.timeline.schedule_lag().as_millis()).collect();
     assert_eq!(lags, [0, 750, 1500]);
+    let waits = |records: &[Exchange]| -> Vec<Option<u128>> {
+        let held = records.iter().map(|record| record.timeline.held);
+        held.map(|held| held.map(|held| held.as_millis())).collect()
+    };
+    assert_eq!(waits(&records), [Some(0), Some(750), Some(1500)]);
+    assert!(records.iter().all(|record| record.timeline.client_lag() < 2 * MS));
+    let (_, records) = stage.run(plan(open(4.0, None), requests(2))).await;
+    assert_eq!(waits(&records), [None, None], "there is nothing to wait for");
+
+    // What keeps the client itself from sending is no wait for a place.
+    let mut stage = Stage::always(Script::tokens(1).ttft(MS));
+    stage.intake = Arc::new(Intake::new(1));
+    let intake = Arc::clone(&stage.intake);
+    let mut taken = Vec::new();
+    let drain = async {
+        loop {
+            tokio::time::sleep(SECOND).await;
+            taken.extend(intake.take(Vec::new()));
+        }
+    };
+    let (_, rest) = tokio::select! {
+        ran = stage.run(plan(open(4.0, Some(3)), requests(3))) => ran,
+        () = drain => unreachable!("draining never ends"),
+    };
+    taken.extend(rest);
+    assert_eq!(waits(&taken), [Some(0); 3]);
+    assert!(taken[1].timeline.client_lag() > 700 * MS, "{:?}", taken[1].timeline);
+}
+
+/// Fails, waits and tries again before each of its answers.
+struct Unsteady {
+    clock: Arc<VirtualClock>,
+    answers: ScriptedModel,
+}
+
+impl Model for Unsteady {
+    fn send<'a>(
+        &'a self,
+        request: &'a Request,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<Completion, Failure>> {
+        Box::pin(async move {
+            for (status, pause) in [(503, 100 * MS), (429, 200 * MS)] {
+                let (kind, failed) = (FailureKind::Overloaded, self.clock.now());
+                tokio::time::sleep(pause).await;
+                let status = Some(status);
+                sink.progress(Progress::Attempt(FailedAttempt { kind, status, failed, pause }));
+            }
+            self.answers.send(request, sink).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_holds_each_failed_try_and_its_latencies_the_pauses() {
+    let stage = Stage::always(answer());
+    let clock = Arc::clone(&stage.clock);
+    let answers = ScriptedModel::always(Arc::clone(&clock) as Arc<dyn Clock>, answer());
+    let (report, records) = stage
+        .run_against(Arc::new(Unsteady { clock, answers }), plan(closed(1), requests(1)))
+        .await
+        .expect("the run takes place");
+    let record = &records[0];
+    let tries: Vec<_> = record
+        .failed_attempts
+        .iter()
+        .map(|failed| (failed.status, failed.failed.since(report.window_start).as_millis()))
+        .collect();
+    assert_eq!((record.attempts(), tries), (3, vec![(Some(503), 0), (Some(429), 100)]));
+    let whole_ms = |time: Duration| (time.as_secs_f64() * 1e3).round();
+    assert_eq!(whole_ms(record.retrying()), 300.0);
+    let first = record.timeline.first_token().expect("it was answered");
+    assert_eq!(whole_ms(first.since(record.timeline.started)), 400.0);
 }
 
 #[tokio::test(start_paused = true)]

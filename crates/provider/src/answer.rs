@@ -7,6 +7,8 @@ use domain::{
     WireFormat,
 };
 
+use crate::patience::Stage;
+
 /// The longest body that is kept whole: an unstreamed answer, or a list of models.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How much is kept of a refusal, which only has to say why.
@@ -178,9 +180,15 @@ impl Answer {
         Ok(Self { body, has_body: false, begun: false })
     }
 
-    /// Whether the first byte of the body came.
-    pub(crate) const fn has_body(&self) -> bool {
-        self.has_body
+    /// How far it has come. Of an answer in one piece the first byte stands for its first token.
+    pub(crate) const fn stage(&self) -> Stage {
+        match (&self.body, self.has_body, self.begun) {
+            (_, false, _) => Stage::Head,
+            (Body::Stream(..), true, false) => Stage::Preamble,
+            (Body::Stream(..), true, true) | (Body::Whole(..) | Body::Kept(_), true, _) => {
+                Stage::Tokens
+            }
+        }
     }
 
     /// Whether a token was handed on: such an answer is never asked for again.

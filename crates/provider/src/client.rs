@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
-    BoxFuture, Clock, Completion, Failure, FailureKind, Model, Progress, Request, Seed, Sink,
+    BoxFuture, Clock, Completion, FailedAttempt, Failure, FailureKind, Model, Progress, Request,
+    Seed, Sink,
 };
 
 use crate::answer::{Exchanged, Expect};
@@ -79,8 +80,11 @@ impl Provider {
                 return Err(failure);
             }
             let Some(pause) = back_off(&failure, tried, request) else { return Err(failure) };
+            let failed = self.clock.now();
             tokio::time::sleep(pause).await;
-            sink.progress(Progress::Attempt);
+            let Failure { kind, status, .. } = failure;
+            let pause = self.clock.now().since(failed);
+            sink.progress(Progress::Attempt(FailedAttempt { kind, status, failed, pause }));
             tried += 1;
         }
     }

@@ -10,7 +10,7 @@ use domain::{Arrival, Connection, Failure, FailureKind, Progress, Secret, Sink};
 use tokio::io::AsyncWrite as _;
 
 use crate::answer::{Exchanged, truncated};
-use crate::patience::{Patience, Stage};
+use crate::patience::Patience;
 use crate::pool::Pool;
 use crate::request::{ID_HEADER, RequestHead};
 use crate::response::ResponseReader;
@@ -107,9 +107,16 @@ async fn send_and_read(
 ) -> Result<Arrival, Failure> {
     let mut patience = Patience::new(call.timeouts);
     let mut left = bytes;
-    let written = patience.wait(|context| write(context, transport, &mut left)).await?;
-    if written.is_ok() {
-        sink.progress(Progress::Sent(call.clock.now()));
+    // The answer may have come when the write returns, so the time is taken before each step of it:
+    // that of the last step stands.
+    let mut sent = None;
+    let step = |context: &mut Context<'_>| {
+        sent = Some(call.clock.now());
+        write(context, transport, &mut left)
+    };
+    let written = patience.wait(step).await?;
+    if let (Some(sent), Ok(())) = (sent, &written) {
+        sink.progress(Progress::Sent(sent));
     }
     let read =
         poll_fn(|context| read_answer(context, transport, reader, &mut patience, sink)).await;
@@ -156,7 +163,7 @@ fn read_answer(
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
                 Poll::Pending => {
-                    return patience.poll(context, Stage::of(reader.has_body())).map(Err);
+                    return patience.poll(context, reader.stage()).map(Err);
                 }
             };
             let at = transport.arrival();

@@ -8,14 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use domain::{Arrival, Failure, FailureKind, Progress, Sink};
+use domain::{Arrival, Clock, Failure, FailureKind, Progress, Sink, Timestamp};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 
 use crate::answer::{Answer, Exchanged, Fields, Head, malformed, truncated};
 use crate::ledger::Account;
 use crate::links::{Link, Links};
-use crate::patience::{Patience, Stage};
+use crate::patience::Patience;
 use crate::request::{ID_HEADER, RequestHead, id_value};
 use crate::transport::Connector;
 use crate::wire::Call;
@@ -68,8 +68,8 @@ impl Http2 {
         let (account, (mut response, mut upload)) = self.open_stream(link, call)?;
         let response = patience
             .wait(|context| {
-                if upload.poll(context) {
-                    sink.progress(Progress::Sent(call.clock.now()));
+                if let Some(sent) = upload.poll(context, call.clock) {
+                    sink.progress(Progress::Sent(sent));
                 }
                 Pin::new(&mut response).poll(context)
             })
@@ -78,7 +78,7 @@ impl Http2 {
         let (head, body) = response.into_parts();
         let head = Head { status: head.status.as_u16(), fields: Fields::Http2(&head.headers) };
         let answer = answer.insert(Answer::begin(&head, call.expect, account.head(), sink)?);
-        let mut reading = Reading { account, body, upload };
+        let mut reading = Reading { account, body, upload, clock: call.clock };
         poll_fn(|context| reading.poll(context, answer, &mut patience, sink)).await
     }
 
@@ -129,8 +129,13 @@ impl Upload {
         Self { send, left: body, step }
     }
 
-    /// Sends what can be sent. True once, when the last byte has been handed over.
-    fn poll(&mut self, context: &mut Context<'_>) -> bool {
+    /// Sends what can be sent. Once, when the last byte has been handed over, gives the moment before:
+    /// the connection's own task may write it at once, and the answer come before this returns.
+    fn poll(&mut self, context: &mut Context<'_>, clock: &dyn Clock) -> Option<Timestamp> {
+        if self.step == UploadStep::Over {
+            return None;
+        }
+        let now = clock.now();
         while self.step == UploadStep::Sending {
             match self.send.poll_capacity(context) {
                 Poll::Ready(Some(Ok(room))) => {
@@ -145,23 +150,24 @@ impl Upload {
                     }
                 }
                 Poll::Ready(Some(Err(_)) | None) => self.step = UploadStep::Over,
-                Poll::Pending => return false,
+                Poll::Pending => return None,
             }
         }
-        let sent = self.step == UploadStep::Sent;
+        let sent = (self.step == UploadStep::Sent).then_some(now);
         self.step = UploadStep::Over;
         sent
     }
 }
 
 /// An answer's body on its way in.
-struct Reading {
+struct Reading<'a> {
     account: Account,
     body: RecvStream,
     upload: Upload,
+    clock: &'a dyn Clock,
 }
 
-impl Reading {
+impl Reading<'_> {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -170,10 +176,12 @@ impl Reading {
         sink: &mut dyn Sink,
     ) -> Poll<Result<Arrival, Failure>> {
         // An answer may begin before its request has ended.
-        self.upload.poll(context);
+        if let Some(sent) = self.upload.poll(context, self.clock) {
+            sink.progress(Progress::Sent(sent));
+        }
         loop {
             let Poll::Ready(next) = self.body.poll_data(context) else {
-                return patience.poll(context, Stage::of(answer.has_body())).map(Err);
+                return patience.poll(context, answer.stage()).map(Err);
             };
             let Some(piece) = next else { return Poll::Ready(Ok(self.account.last())) };
             let piece = match piece {

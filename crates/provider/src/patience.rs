@@ -20,18 +20,21 @@ pub(crate) fn deadline(begun: Instant, limit: Duration) -> Instant {
 }
 
 /// How far an exchange has come, as far as time limits go.
+///
+/// | stage | `first_token` | `between_bytes` |
+/// |---|---|---|
+/// | Head | runs | |
+/// | Preamble | runs | runs |
+/// | Tokens | | runs |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// No byte of the answer's body has come.
-    Before,
-    /// Some have.
-    Inside,
-}
-
-impl Stage {
-    pub(crate) const fn of(has_body: bool) -> Self {
-        if has_body { Self::Inside } else { Self::Before }
-    }
+    Head,
+    /// The body has begun with what carries no token: a role, a ping. Servers send such at once and
+    /// may stall behind it.
+    Preamble,
+    /// Tokens have come.
+    Tokens,
 }
 
 /// The time limits of one try, on one timer that is set anew only when it fires: a token costs a
@@ -64,7 +67,7 @@ impl Patience {
     ) -> Result<T, Failure> {
         poll_fn(|context| match step(context) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending => self.poll(context, Stage::Before).map(Err),
+            Poll::Pending => self.poll(context, Stage::Head).map(Err),
         })
         .await
     }
@@ -93,20 +96,14 @@ impl Patience {
 
     /// The next limit to pass, and when.
     fn next(&self, stage: Stage) -> Option<(Instant, Limit)> {
-        let Timeouts { total, first_byte, between_bytes, .. } = self.timeouts;
+        let Timeouts { total, first_token, between_bytes, .. } = self.timeouts;
+        let first_token = first_token.filter(|_| stage != Stage::Tokens);
+        let between_bytes = between_bytes.filter(|_| stage != Stage::Head);
         let total = total.map(|limit| (deadline(self.begun, limit), Limit::Total(limit)));
-        let step = match stage {
-            Stage::Before => {
-                first_byte.map(|limit| (deadline(self.begun, limit), Limit::First(limit)))
-            }
-            Stage::Inside => {
-                between_bytes.map(|limit| (deadline(self.last_read, limit), Limit::Between(limit)))
-            }
-        };
-        match (total, step) {
-            (Some(total), Some(step)) => Some(if step.0 < total.0 { step } else { total }),
-            (total, step) => total.or(step),
-        }
+        let first = first_token.map(|limit| (deadline(self.begun, limit), Limit::First(limit)));
+        let between =
+            between_bytes.map(|limit| (deadline(self.last_read, limit), Limit::Between(limit)));
+        [total, first, between].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 }
 
@@ -121,7 +118,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Total(limit) => write!(f, "no end of the answer within {limit:?}"),
-            Self::First(limit) => write!(f, "no answer began within {limit:?}"),
+            Self::First(limit) => write!(f, "no token came within {limit:?}"),
             Self::Between(limit) => write!(f, "nothing came for {limit:?} inside the answer"),
         }
     }

@@ -73,7 +73,7 @@ pub fn likely_format(url: &str) -> WireFormat {
 
 async fn ask(target: &Target, wire: &Wire, clock: &dyn Clock) -> Result<Kept, Failure> {
     let timeouts = Timeouts {
-        first_byte: Some(target.timeouts.connect),
+        first_token: Some(target.timeouts.connect),
         between_bytes: Some(target.timeouts.connect),
         total: Some(target.timeouts.connect * 2),
         ..target.timeouts

@@ -4,6 +4,7 @@ use domain::{Arrival, Failure, Sink};
 
 use crate::answer::{Answer, Expect, Fields, Head, malformed, truncated};
 use crate::body::{Chunked, Framing};
+use crate::patience::Stage;
 
 /// The longest head of an answer.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -33,9 +34,9 @@ impl ResponseReader {
         Self { expect, state: State::Head(Vec::new()), answer: None, keep_alive: true }
     }
 
-    /// Whether the first byte of the body came.
-    pub(crate) fn has_body(&self) -> bool {
-        self.answer.as_ref().is_some_and(Answer::has_body)
+    /// How far it has come.
+    pub(crate) fn stage(&self) -> Stage {
+        self.answer.as_ref().map_or(Stage::Head, Answer::stage)
     }
 
     /// Whether the whole answer came.

@@ -127,8 +127,9 @@ pub struct Tls {
 pub struct Timeouts {
     /// To resolve, connect and agree on TLS.
     pub connect: Duration,
-    /// From the request to the first byte of the answer's body, whatever came of its head.
-    pub first_byte: Option<Duration>,
+    /// From the request to the first token of a streamed answer, whatever of it came before: its
+    /// head, a role, a ping. Of an answer in one piece, to the first byte of its body.
+    pub first_token: Option<Duration>,
     /// Between two reads of the answer's body.
     pub between_bytes: Option<Duration>,
     /// From the request to the end of the answer, sending it included.
@@ -140,7 +141,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_byte: None,
+            first_token: None,
             between_bytes: None,
             total: Some(Duration::from_secs(600)),
         }

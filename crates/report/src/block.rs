@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
-use analysis::summary::{Settled, Sources};
-use analysis::{Convention, Origin, Proportion, Quantile, RunSummary, Summary};
+use analysis::summary::{Inside, Settled, Sources, WindowEnd};
+use analysis::verdict::HEADLINE;
+use analysis::{Convention, Doubt, Origin, Proportion, Quantile, Reach, RunSummary, Summary};
 
 use crate::Run;
 use crate::console::{Style, Tone};
 use crate::figure::{CLIENT, Figure, SERVER};
-use crate::format::{count, number, percent, right};
+use crate::format::{MARK_MEANING, count, number, percent, percentile, right, seconds};
 
 /// How wide a block is.
 const WIDTH: usize = 78;
@@ -57,7 +58,12 @@ fn line(
 }
 
 fn requests(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<()> {
-    line(out, "Successful requests:", &count(run.completed), "", style)?;
+    let inside = format!("{} ended in the window", count(run.inside.requests));
+    line(out, "Successful requests:", &count(run.completed), &inside, style)?;
+    if run.empty_answers.hits > 0 {
+        let share = percent(run.empty_answers.share());
+        line(out, "  without a token:", &count(run.empty_answers.hits), &share, style)?;
+    }
     line(out, "Failed requests:", &count(run.failed), &error_rate(run), style)?;
     for error in &run.errors {
         line(out, &format!("  {}:", error.kind), &count(error.count), "", style)?;
@@ -68,14 +74,38 @@ fn requests(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<(
     if run.warmup > 0 {
         line(out, "Warm-up requests:", &count(run.warmup), "in no figure", style)?;
     }
-    if run.retries > 0 {
-        line(out, "Retries:", &count(run.retries), "", style)?;
+    retries(out, run, style)?;
+    window(out, run, style)
+}
+
+/// Requests that were tried again, and why.
+fn retries(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<()> {
+    let Some(mean_ms) = run.retries.mean_ms else { return Ok(()) };
+    let remark = format!("on average {} ms of latency", number(mean_ms));
+    line(out, "Retried requests:", &count(run.retries.requests), &remark, style)?;
+    for (kind, tries) in &run.retries.causes {
+        line(out, &format!("  tries that ended in {kind}:"), &count(*tries), "", style)?;
     }
-    let label = match run.convention {
-        Convention::Prony => "Measured window (s):",
-        Convention::Vllm | Convention::Aiperf | Convention::Guidellm => "Benchmark duration (s):",
+    Ok(())
+}
+
+/// The times that the rates below are over, or not.
+fn window(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<()> {
+    let (label, remark) = match (run.convention, run.window.lasts_until) {
+        (Convention::Prony, WindowEnd::Plan) => ("Measured window (s):", String::new()),
+        (Convention::Prony, WindowEnd::LastAnswer) => {
+            ("Measured window (s):", "until the last answer's end".to_owned())
+        }
+        (peer @ (Convention::Vllm | Convention::Aiperf | Convention::Guidellm), _) => {
+            ("Benchmark duration (s):", format!("by the definitions of {}", peer.as_str()))
+        }
     };
-    line(out, label, &number(run.window.duration().as_secs_f64()), &whose(run), style)
+    line(out, label, &seconds(run.window.duration()), &remark, style)?;
+    if !run.ramp.is_zero() {
+        let ramp = seconds(run.ramp.min(run.window.duration()));
+        line(out, "  of it ramp (s):", &ramp, "its first part, at less load", style)?;
+    }
+    line(out, "Elapsed (s):", &seconds(run.elapsed), "until the last request's end", style)
 }
 
 /// The share of failed requests and its interval, where any failed.
@@ -89,31 +119,31 @@ fn error_rate(run: &RunSummary) -> String {
     format!("{}, 95 % CI {}–{high}", percent(rate.share()), low.trim_end_matches(" %"))
 }
 
-/// Whose definitions, where they are not ours.
-fn whose(run: &RunSummary) -> String {
-    match run.convention {
-        Convention::Prony => String::new(),
-        peer @ (Convention::Vllm | Convention::Aiperf | Convention::Guidellm) => {
-            format!("by the definitions of {}", peer.as_str())
-        }
-    }
-}
-
 fn throughput(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<()> {
     let tokens = &run.tokens;
     let input = sources(&tokens.input_sources);
     let output = sources(&tokens.output_sources);
     line(out, "Total input tokens:", &count(tokens.input.count()), &input, style)?;
     line(out, "Total generated tokens:", &count(tokens.output.count()), &output, style)?;
-    line(out, "Request throughput (req/s):", &number(run.request_throughput), "", style)?;
-    line(out, "Output token throughput (tok/s):", &number(run.output_throughput), "", style)?;
-    line(out, "Total token throughput (tok/s):", &number(run.total_throughput), "", style)?;
+    // Each rate with its division, which is not that of any total above: those are of all measured
+    // requests, to their end.
+    let Inside { requests, output_tokens, input_tokens } = run.inside;
+    let window = seconds(run.window.duration());
+    let tokens = |tokens: f64| format!("{} came in {window} s", count(tokens.round() as u64));
+    let ended = |requests: u64| format!("{} ended in {window} s", count(requests));
+    let (all, output) = (tokens(output_tokens + input_tokens), tokens(output_tokens));
+    let request_throughput = number(run.request_throughput);
+    line(out, "Request throughput (req/s):", &request_throughput, &ended(requests), style)?;
+    line(out, "Output token throughput (tok/s):", &number(run.output_throughput), &output, style)?;
+    line(out, "Total token throughput (tok/s):", &number(run.total_throughput), &all, style)?;
     if let Some(speed) = &run.user_speed {
-        line(out, "Speed per user (tok/s):", &number(speed.median()), "median", style)?;
+        let median = percentile(speed.percentile(Quantile::P50));
+        line(out, "Speed per user (tok/s):", &median, "median", style)?;
     }
     if let Some(goodput) = &run.goodput {
-        let share = format!("{} of all requests", percent(goodput.met.share()));
-        line(out, "Request goodput (req/s):", &number(goodput.per_second), &share, style)?;
+        let (inside, share) = (count(goodput.inside), percent(goodput.met.share()));
+        let remark = format!("{inside} in {window} s; {share} of all");
+        line(out, "Request goodput (req/s):", &number(goodput.per_second), &remark, style)?;
     }
     Ok(())
 }
@@ -164,7 +194,7 @@ fn latencies(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<
         notes.push(format!("ITL is per chunk of {} tokens", number(tokens)));
     }
     if is_marked {
-        notes.push("~ too few values to rely on".to_owned());
+        notes.push(MARK_MEANING.to_owned());
     }
     writeln!(out, "{}", style.paint(Tone::Quiet, &notes.join("; ")))
 }
@@ -175,34 +205,70 @@ fn cells(summary: &Summary) -> Vec<String> {
         right(&number(summary.mean), 9),
         right(&number(summary.sd), 9),
     ];
-    for percentile in &summary.percentiles {
-        let mark = if percentile.supported { "" } else { "~" };
-        cells.push(right(&format!("{mark}{}", number(percentile.value)), 9));
-    }
+    cells.extend(summary.percentiles.iter().map(|value| right(&percentile(value), 9)));
     cells
 }
 
 fn client(out: &mut dyn Write, run: &RunSummary, style: Style) -> io::Result<()> {
-    for Figure { label, read, .. } in &CLIENT {
-        let label = format!("{label} p50, p99 (ms):");
-        match read(run) {
-            None => line(out, &label, "-", why_no_lag(run), style)?,
-            Some(summary) => {
-                let value = format!(
-                    "{}, {}",
-                    number(summary.median()),
-                    number(summary.value(Quantile::P99))
-                );
-                line(out, &label, &value, &format!("n {}", count(summary.n)), style)?;
-            }
-        }
+    reach(out, run.reach(), style)?;
+    let [schedule_lag, read_lag] = &CLIENT;
+    lag(out, schedule_lag, run, style)?;
+    if let Some(limit) = &run.in_flight_limit {
+        let label = format!("  of it held by the limit of {}:", count(limit.most));
+        let waited = format!("{} of requests waited", percent(limit.waited.share()));
+        line(out, &label, &median_and_p99(&limit.wait), &waited, style)?;
+        line(out, "  of it the client's own:", &median_and_p99(&limit.client_lag), "", style)?;
+    }
+    lag(out, read_lag, run, style)?;
+    if let Some(merged) = run.merged.filter(|merged| merged.total > 0) {
+        let remark = format!("of {}", count(merged.total));
+        line(out, "Chunks read with a later one:", &percent(merged.share()), &remark, style)?;
     }
     if let Some(delivery) = &run.delivery {
         let value = percent(delivery.delivered.share());
         line(out, "Planned load delivered:", &value, "", style)?;
     }
-    line(out, "Steady throughput:", &settled(run.steady.throughput), "", style)?;
-    line(out, "Steady latency:", &settled(run.steady.latency), "", style)
+    for (label, when) in
+        [("Steady throughput:", run.steady.throughput), ("Steady latency:", run.steady.latency)]
+    {
+        if let Some(when) = settled(when) {
+            line(out, label, &when, "", style)?;
+        }
+    }
+    Ok(())
+}
+
+/// One of the client's delays.
+fn lag(out: &mut dyn Write, figure: &Figure, run: &RunSummary, style: Style) -> io::Result<()> {
+    let label = format!("{} p50, p99 (ms):", figure.label);
+    match (figure.read)(run) {
+        None => line(out, &label, "-", why_no_lag(run), style),
+        Some(summary) => {
+            let n = format!("n {}", count(summary.n));
+            line(out, &label, &median_and_p99(summary), &n, style)
+        }
+    }
+}
+
+fn median_and_p99(summary: &Summary) -> String {
+    let [median, p99] = [Quantile::P50, Quantile::P99].map(|q| percentile(summary.percentile(q)));
+    format!("{median}, {p99}")
+}
+
+/// How far into the tail the latencies can be read, and what more would take.
+fn reach(out: &mut dyn Write, reach: Reach, style: Style) -> io::Result<()> {
+    let value = reach.highest.map_or("none".to_owned(), |most| format!("up to {}", most.label()));
+    let lacking = Quantile::ALL.into_iter().filter(|quantile| Some(*quantile) > reach.highest);
+    let needed: Vec<String> = lacking
+        .enumerate()
+        .filter(|(place, quantile)| *place == 0 || *quantile == HEADLINE)
+        .map(|(place, quantile)| {
+            let takes = if place == 0 { " takes" } else { "" };
+            format!("{}{takes} {}", quantile.label(), count(quantile.required()))
+        })
+        .collect();
+    let remark = needed.join(", ");
+    line(out, "Percentiles to rely on:", &value, &remark, style)
 }
 
 /// What Prony itself took of the machine.
@@ -222,22 +288,34 @@ const fn why_no_lag(run: &RunSummary) -> &'static str {
     }
 }
 
-fn settled(when: Settled) -> String {
+/// When a figure settled, in words; nothing of a run that is too short to tell.
+fn settled(when: Settled) -> Option<String> {
     match when {
-        Settled::After(time) if time.is_zero() => "always".to_owned(),
-        Settled::After(time) => format!("after {} s", number(time.as_secs_f64())),
-        Settled::Never => "never".to_owned(),
-        Settled::TooShort => "too short to tell".to_owned(),
+        Settled::After(time) if time.is_zero() => Some("always".to_owned()),
+        Settled::After(time) => Some(format!("after {} s", number(time.as_secs_f64()))),
+        Settled::Never => Some("never".to_owned()),
+        Settled::TooShort => None,
     }
 }
 
-/// The verdict in a line, the doubts by name.
+/// The verdict in a line, the doubts by name. A run whose only fault is its size says so: nothing is
+/// wrong with what was measured.
 fn verdict(run: &RunSummary, style: Style) -> String {
     let verdict = run.verdict();
     if verdict.is_valid() {
-        return style.paint(Tone::Good, "VALID");
+        let valid = style.paint(Tone::Good, "VALID");
+        return match run.reach().lacking() {
+            None => valid,
+            Some(percentile) => {
+                format!("{valid} but for percentiles from {} on", percentile.label())
+            }
+        };
     }
-    let names: Vec<&str> = verdict.doubts().iter().map(analysis::Doubt::as_str).collect();
+    if let [Doubt::TooFewSamples { n }] = verdict.doubts() {
+        let few = style.paint(Tone::Doubtful, "TOO FEW TO TELL:");
+        return format!("{few} nothing is amiss, but {} answers are no sample", count(*n));
+    }
+    let names: Vec<&str> = verdict.doubts().iter().map(Doubt::as_str).collect();
     let tone = if run.completed == 0 { Tone::Bad } else { Tone::Doubtful };
     format!("{} {}", style.paint(tone, "DOUBTFUL:"), names.join(", "))
 }

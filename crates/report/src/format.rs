@@ -1,6 +1,9 @@
 //! Numbers as people read them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use analysis::Percentile;
 
 /// At least three significant digits and no more decimals than they take, three at most.
 pub(crate) fn number(value: f64) -> String {
@@ -16,6 +19,22 @@ pub(crate) fn number(value: f64) -> String {
     };
     format!("{value:.decimals$}")
 }
+
+/// A time in seconds, to the millisecond.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64())
+}
+
+/// One percentile, marked with `~` where there are too few values to rely on it.
+pub(crate) fn percentile(percentile: &Percentile) -> String {
+    let mark = if percentile.supported { "" } else { MARK };
+    format!("{mark}{}", number(percentile.value))
+}
+
+/// What marks a figure of too few values.
+pub(crate) const MARK: &str = "~";
+/// What the mark means.
+pub(crate) const MARK_MEANING: &str = "~ too few values to rely on";
 
 /// A share in percent, and never 0 % or 100 % for what is not quite.
 pub(crate) fn percent(share: f64) -> String {

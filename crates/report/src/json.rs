@@ -1,7 +1,8 @@
 //! `summary.json`: every figure under the key the field knows it by, with its meaning as Prony
 //! defines it (or a peer, where `convention` says so).
 //!
-//! A figure that nobody could measure is `null`. Times in keys ending `_ms` are milliseconds.
+//! A figure that nobody could measure is `null`. Times in keys ending `_ms` are milliseconds, in keys
+//! ending `_s` seconds; `duration`, in seconds too, is vLLM's name of `duration_s`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -82,13 +83,26 @@ struct RunEntry<'a> {
 
     window_start_unix_ns: u64,
     window_end_unix_ns: u64,
-    /// The window, in seconds.
+    /// What ended the window.
+    window_ended_by: &'static str,
+    /// The window, in seconds: what every rate is over.
     duration: f64,
+    duration_s: f64,
+    /// How much of the window's beginning is ramp.
+    ramp_s: f64,
+    /// From the window's beginning to the end of the last request.
+    elapsed_s: f64,
     completed: u64,
     failed: u64,
     warmup: u64,
     outside_window: u64,
+    /// Requests that were tried more than once, and their tries beyond the first.
+    retried: u64,
     retries: u64,
+    /// How the tries ended that were followed by another.
+    retry_causes: BTreeMap<&'static str, u64>,
+    /// From a retried request's start to the beginning of its last try: its latencies hold it.
+    mean_retrying_ms: Option<f64>,
     error_rate: f64,
     error_rate_ci95: [f64; 2],
     errors: BTreeMap<&'static str, u64>,
@@ -102,7 +116,14 @@ struct RunEntry<'a> {
     input_tokens_source: SourcesEntry,
     output_tokens_source: SourcesEntry,
     tokens_per_chunk: Option<f64>,
+    /// Answers in which no token came, or none was counted.
+    empty_answers: u64,
 
+    /// The numerators of the three rates below, and of the goodput.
+    completed_inside_window: u64,
+    output_tokens_inside_window: f64,
+    total_tokens_inside_window: f64,
+    good_inside_window: Option<u64>,
     request_throughput: f64,
     output_throughput: f64,
     total_token_throughput: f64,
@@ -117,11 +138,14 @@ struct RunEntry<'a> {
     mean_connection_ms: Option<f64>,
     steady_state: SteadyEntry,
     delivery: Option<DeliveryEntry>,
+    in_flight_limit: Option<LimitEntry>,
     unstamped_chunk_share: Option<f64>,
     /// Chunks that shared a read with a later one: they came no later than recorded.
     merged_chunk_share: Option<f64>,
     /// Whole answers where streams were asked for.
     not_streamed_share: Option<f64>,
+    /// Answers that ended before the length that was demanded.
+    short_answer_share: Option<f64>,
     distinct_prompts: Option<u64>,
     clock_step_ms: Option<f64>,
     process: Option<ProcessEntry>,
@@ -133,6 +157,8 @@ impl<'a> RunEntry<'a> {
         let errors = &summary.errors;
         let tokens = &summary.tokens;
         let goodput = summary.goodput.as_ref();
+        let (window, inside) = (summary.window.duration(), &summary.inside);
+        let causes = summary.retries.causes.iter();
         Self {
             target: &run.target,
             model: &run.model,
@@ -144,12 +170,19 @@ impl<'a> RunEntry<'a> {
             verdict: VerdictEntry::of(summary),
             window_start_unix_ns: anchor.unix_nanos(summary.window.start),
             window_end_unix_ns: anchor.unix_nanos(summary.window.end),
-            duration: rounded(summary.window.duration().as_secs_f64()),
+            window_ended_by: summary.window.lasts_until.as_str(),
+            duration: rounded(window.as_secs_f64()),
+            duration_s: rounded(window.as_secs_f64()),
+            ramp_s: rounded(summary.ramp.min(window).as_secs_f64()),
+            elapsed_s: rounded(summary.elapsed.as_secs_f64()),
             completed: summary.completed,
             failed: summary.failed,
             warmup: summary.warmup,
             outside_window: summary.outside,
-            retries: summary.retries,
+            retried: summary.retries.requests,
+            retries: summary.retries.attempts,
+            retry_causes: causes.map(|(kind, tries)| (kind.as_str(), *tries)).collect(),
+            mean_retrying_ms: summary.retries.mean_ms.map(rounded),
             error_rate: rounded(summary.error_rate().share()),
             error_rate_ci95: bounds(summary.error_rate().interval()),
             errors: errors.iter().map(|error| (error.kind.as_str(), error.count)).collect(),
@@ -162,6 +195,11 @@ impl<'a> RunEntry<'a> {
             input_tokens_source: SourcesEntry::of(&tokens.input_sources),
             output_tokens_source: SourcesEntry::of(&tokens.output_sources),
             tokens_per_chunk: summary.tokens_per_chunk.map(rounded),
+            empty_answers: summary.empty_answers.hits,
+            completed_inside_window: inside.requests,
+            output_tokens_inside_window: rounded(inside.output_tokens),
+            total_tokens_inside_window: rounded(inside.output_tokens + inside.input_tokens),
+            good_inside_window: goodput.map(|goodput| goodput.inside),
             request_throughput: rounded(summary.request_throughput),
             output_throughput: rounded(summary.output_throughput),
             total_token_throughput: rounded(summary.total_throughput),
@@ -176,9 +214,11 @@ impl<'a> RunEntry<'a> {
                 latency: settled(summary.steady.latency),
             },
             delivery: summary.delivery.as_ref().map(DeliveryEntry::of),
+            in_flight_limit: summary.in_flight_limit.as_ref().map(LimitEntry::of),
             unstamped_chunk_share: summary.unstamped.as_ref().map(Proportion::share).map(rounded),
             merged_chunk_share: summary.merged.as_ref().map(Proportion::share).map(rounded),
             not_streamed_share: summary.not_streamed.as_ref().map(Proportion::share).map(rounded),
+            short_answer_share: summary.short_answers.as_ref().map(Proportion::share).map(rounded),
             distinct_prompts: summary.distinct_prompts,
             clock_step_ms: summary.clock_step_nanos.map(|nanos| nanos as f64 / 1e6),
             process: run.process.map(|used| ProcessEntry {
@@ -193,6 +233,8 @@ impl<'a> RunEntry<'a> {
 #[derive(Serialize)]
 struct VerdictEntry {
     valid: bool,
+    /// The highest percentile there are answers enough for.
+    highest_percentile: Option<&'static str>,
     doubts: Vec<DoubtEntry>,
 }
 
@@ -211,7 +253,11 @@ impl VerdictEntry {
             message: doubt.message(),
             remedy: doubt.remedy(),
         };
-        Self { valid: verdict.is_valid(), doubts: verdict.doubts().iter().map(entry).collect() }
+        Self {
+            valid: verdict.is_valid(),
+            highest_percentile: summary.reach().highest.map(Quantile::label),
+            doubts: verdict.doubts().iter().map(entry).collect(),
+        }
     }
 }
 
@@ -278,6 +324,34 @@ impl DeliveryEntry {
             planned_rate: delivery.rates.map(|rates| rounded(rates.planned)),
             achieved_rate: delivery.rates.map(|rates| rounded(rates.achieved)),
             achieved_rate_ci95: delivery.rates.and_then(|rates| rates.interval).map(bounds),
+        }
+    }
+}
+
+/// What the limit of requests in flight did: how long requests waited for a place, and how late the
+/// client was beside that. The two together are the schedule lag.
+#[derive(Serialize)]
+struct LimitEntry {
+    limit: u64,
+    waited_share: f64,
+    mean_wait_ms: f64,
+    median_wait_ms: f64,
+    p99_wait_ms: f64,
+    median_client_lag_ms: f64,
+    p99_client_lag_ms: f64,
+}
+
+impl LimitEntry {
+    fn of(limit: &analysis::summary::InFlightLimit) -> Self {
+        let p99 = |summary: &Summary| rounded(summary.value(Quantile::P99));
+        Self {
+            limit: limit.most,
+            waited_share: rounded(limit.waited.share()),
+            mean_wait_ms: rounded(limit.wait.mean),
+            median_wait_ms: rounded(limit.wait.median()),
+            p99_wait_ms: p99(&limit.wait),
+            median_client_lag_ms: rounded(limit.client_lag.median()),
+            p99_client_lag_ms: p99(&limit.client_lag),
         }
     }
 }

@@ -6,7 +6,7 @@ use analysis::{Quantile, Summary};
 
 use crate::Run;
 use crate::console::{Style, Tone};
-use crate::format::{count, number, percent, right};
+use crate::format::{MARK, MARK_MEANING, count, number, percent, percentile, right};
 
 /// A column: what stands over it, its values, and how soon it goes where there is no room.
 struct Column {
@@ -32,7 +32,7 @@ const fn column(
 }
 
 fn at(summary: Option<&Summary>, quantile: Quantile) -> String {
-    summary.map_or_else(|| "-".to_owned(), |summary| number(summary.value(quantile)))
+    summary.map_or_else(|| "-".to_owned(), |summary| percentile(summary.percentile(quantile)))
 }
 
 const TTFT: &str = "TTFT ms";
@@ -85,6 +85,10 @@ pub(crate) fn write(out: &mut dyn Write, runs: &[Run], style: Style) -> io::Resu
         let line = row(&columns, |filled| filled.values[index].clone());
         let is_lost = run.summary.completed == 0;
         writeln!(out, "{}", if is_lost { style.paint(Tone::Bad, &line) } else { line })?;
+    }
+    let is_marked = |filled: &Filled| filled.values.iter().any(|value| value.starts_with(MARK));
+    if columns.iter().filter(|filled| !filled.column.is_text).any(is_marked) {
+        writeln!(out, "{}", style.paint(Tone::Quiet, MARK_MEANING))?;
     }
     Ok(())
 }

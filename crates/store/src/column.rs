@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use analysis::{Convention, Figures, Origin};
 use domain::{
-    Arrival, Connection, Exchange, Failure, Outcome, RequestId, Timeline, Timestamp, Tokens,
-    WallAnchor,
+    Arrival, Connection, Exchange, FailedAttempt, Failure, Outcome, RequestId, Timeline, Timestamp,
+    Tokens, WallAnchor,
 };
 
 /// What the records of one run of a benchmark share: one model under one scenario and one load.
@@ -50,7 +50,11 @@ impl<'a> Record<'a> {
         self.timeline().chunks.lag_nanos()
     }
 
-    fn unix_nanos(&self, moment: Timestamp) -> u64 {
+    pub(crate) fn failed_attempts(&self) -> &'a [FailedAttempt] {
+        &self.exchange.failed_attempts
+    }
+
+    pub(crate) fn unix_nanos(&self, moment: Timestamp) -> u64 {
         self.anchor.unix_nanos(moment)
     }
 
@@ -121,12 +125,14 @@ pub(crate) enum Entry {
     },
 }
 
+/// The name of the list of tries before the last one, which JSON Lines alone have.
+pub(crate) const FAILED_ATTEMPTS: &str = "failed_attempts";
 /// The name of the list of chunk arrivals, in nanoseconds after the request started.
 pub(crate) const CHUNK_NS: &str = "chunk_ns";
 /// The name of the list of chunks' read lags, in nanoseconds.
 pub(crate) const CHUNK_LAG_NS: &str = "chunk_lag_ns";
 
-/// Every column but the two lists, with its group's name, in order.
+/// Every column but the lists, with its group's name, in order.
 pub(crate) fn flat() -> impl Iterator<Item = (Option<&'static str>, &'static Column)> {
     LAYOUT.iter().flat_map(|entry| {
         let (group, columns) = match entry {
@@ -164,7 +170,7 @@ pub(crate) static LAYOUT: &[Entry] = &[
     entry!(Text, "vantage", |r| Some(r.exchange.vantage.as_str())),
     entry!(Flag, "warmup", |r| Some(r.exchange.warmup)),
     entry!(Flag, "streamed", |r| Some(r.exchange.streamed)),
-    entry!(Count, "attempts", |r| Some(r.exchange.attempts.into())),
+    entry!(Count, "attempts", |r| Some(r.exchange.attempts().into())),
     entry!(Text, "origin", |r| Some(r.label.origin.as_str())),
     entry!(Count, "planned_unix_ns", |r| Some(r.unix_nanos(r.timeline().planned))),
     entry!(Count, "started_unix_ns", |r| Some(r.unix_nanos(r.timeline().started))),
@@ -177,6 +183,9 @@ pub(crate) static LAYOUT: &[Entry] = &[
     entry!(Millis, "e2el_ms", |r| Some(nanos_of_ms(r.figures?.e2e_ms))),
     entry!(Millis, "tpot_ms", |r| r.figures?.tpot_ms.map(nanos_of_ms)),
     entry!(Millis, "schedule_lag_ms", |r| Some(nanos(r.timeline().schedule_lag()))),
+    entry!(Millis, "held_ms", |r| r.timeline().held.map(nanos)),
+    entry!(Millis, "retrying_ms", |r| (!r.failed_attempts().is_empty())
+        .then(|| nanos(r.exchange.retrying()))),
     entry!(Millis, "headers_lag_ms", |r| r
         .timeline()
         .headers
@@ -218,7 +227,7 @@ pub(crate) static LAYOUT: &[Entry] = &[
     },
 ];
 
-fn nanos(duration: Duration) -> i64 {
+pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 

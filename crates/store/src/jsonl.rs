@@ -3,7 +3,9 @@
 //! Written by hand: a run of 10,000 users ends a thousand requests a second, and whatever the
 //! client spends on records it cannot spend on reading answers in time.
 
-use crate::column::{CHUNK_LAG_NS, CHUNK_NS, Column, Entry, LAYOUT, Read, Record};
+use crate::column::{
+    CHUNK_LAG_NS, CHUNK_NS, Column, Entry, FAILED_ATTEMPTS, LAYOUT, Read, Record, nanos,
+};
 use crate::number::{append_id, append_integer, append_integers, append_millis};
 
 /// Appends the record's line, its end included, to `out`.
@@ -25,6 +27,7 @@ pub fn append_line(out: &mut Vec<u8>, record: &Record<'_>) {
             }
         }
     }
+    append_attempts(out, record);
     append_list(out, CHUNK_NS, record.chunk_nanos().iter().copied());
     append_list(out, CHUNK_LAG_NS, record.chunk_lag_nanos().iter().map(|&lag| lag.into()));
     close(out, b'}');
@@ -52,6 +55,29 @@ fn append_column(out: &mut Vec<u8>, column: &Column, record: &Record<'_>) {
     if is_present.is_none() {
         out.extend_from_slice(b"null");
     }
+    out.push(b',');
+}
+
+/// Appends the tries before the last one, an object each.
+fn append_attempts(out: &mut Vec<u8>, record: &Record<'_>) {
+    out.push(b'"');
+    out.extend_from_slice(FAILED_ATTEMPTS.as_bytes());
+    out.extend_from_slice(b"\":[");
+    for attempt in record.failed_attempts() {
+        out.extend_from_slice(b"{\"kind\":");
+        append_text(out, attempt.kind.as_str());
+        out.extend_from_slice(b",\"status\":");
+        match attempt.status {
+            Some(status) => append_integer(out, status.into()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"failed_unix_ns\":");
+        append_integer(out, record.unix_nanos(attempt.failed));
+        out.extend_from_slice(b",\"pause_ms\":");
+        append_millis(out, nanos(attempt.pause));
+        out.extend_from_slice(b"},");
+    }
+    close(out, b']');
     out.push(b',');
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use analysis::Origin;
 use domain::{
-    Arrival, Chunks, Connection, CountSource, Exchange, Failure, FailureKind, FinishReason,
-    Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
+    Arrival, Chunks, Connection, CountSource, Exchange, FailedAttempt, Failure, FailureKind,
+    FinishReason, Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
 };
 use serde::Deserialize;
 
@@ -101,6 +101,7 @@ struct Line {
     sent_unix_ns: Option<u64>,
     headers_unix_ns: Option<u64>,
     finished_unix_ns: u64,
+    held_ms: Option<f64>,
     headers_lag_ms: Option<f64>,
     finished_lag_ms: f64,
     connection: Option<LineConnection>,
@@ -114,6 +115,7 @@ struct Line {
     output_tokens_source: String,
     finish_reason: Option<String>,
     error: Option<LineError>,
+    failed_attempts: Vec<LineAttempt>,
     chunk_ns: Vec<u64>,
     chunk_lag_ns: Vec<u32>,
 }
@@ -134,9 +136,18 @@ struct LineError {
     retryable: bool,
 }
 
+#[derive(Deserialize)]
+struct LineAttempt {
+    kind: String,
+    status: Option<u16>,
+    failed_unix_ns: u64,
+    pause_ms: f64,
+}
+
 impl Line {
     fn into_request(self, words: &mut Words) -> Result<StoredRequest, String> {
         let timeline = self.timeline()?;
+        let failed_attempts = self.failed_attempts()?;
         let usage = Usage {
             input: Tokens(self.input_tokens),
             cache_read: Tokens(self.cache_read_tokens),
@@ -162,7 +173,7 @@ impl Line {
                 vantage: one_of("vantage", &self.vantage, vantages, Vantage::as_str)?,
                 warmup: self.warmup,
                 streamed: self.streamed,
-                attempts: self.attempts,
+                failed_attempts,
                 timeline,
                 usage,
                 input_source: source("input_tokens_source", &self.input_tokens_source)?,
@@ -171,6 +182,21 @@ impl Line {
                 outcome: outcome(self.finish_reason.as_deref(), self.error)?,
             },
         })
+    }
+
+    fn failed_attempts(&self) -> Result<Vec<FailedAttempt>, String> {
+        if self.failed_attempts.len() as u64 + 1 != u64::from(self.attempts) {
+            return Err("attempts is not one more than failed_attempts has".to_owned());
+        }
+        let attempt = |line: &LineAttempt| {
+            Ok(FailedAttempt {
+                kind: failure_kind(&line.kind)?,
+                status: line.status,
+                failed: Timestamp::from_nanos(line.failed_unix_ns),
+                pause: duration(line.pause_ms)?,
+            })
+        };
+        self.failed_attempts.iter().map(attempt).collect()
     }
 
     fn timeline(&self) -> Result<Timeline, String> {
@@ -193,6 +219,7 @@ impl Line {
         };
         Ok(Timeline {
             planned: Timestamp::from_nanos(self.planned_unix_ns),
+            held: self.held_ms.map(duration).transpose()?,
             started,
             connection: self.connection.as_ref().map(connection).transpose()?,
             sent: self.sent_unix_ns.map(Timestamp::from_nanos),
@@ -230,7 +257,7 @@ fn outcome(finish: Option<&str>, error: Option<LineError>) -> Result<Outcome, St
             Ok(Outcome::Success(reason))
         }
         (None, Some(error)) => Ok(Outcome::Failure(Failure {
-            kind: one_of("error kind", &error.kind, FailureKind::ALL, FailureKind::as_str)?,
+            kind: failure_kind(&error.kind)?,
             status: error.status,
             message: error.message,
             retry_after: error.retry_after_ms.map(duration).transpose()?,
@@ -240,6 +267,10 @@ fn outcome(finish: Option<&str>, error: Option<LineError>) -> Result<Outcome, St
             Err("a request has either a finish_reason or an error".to_owned())
         }
     }
+}
+
+fn failure_kind(word: &str) -> Result<FailureKind, String> {
+    one_of("error kind", word, FailureKind::ALL, FailureKind::as_str)
 }
 
 fn source(key: &str, word: &str) -> Result<CountSource, String> {

@@ -1,6 +1,8 @@
 //! A sink that keeps everything it is told.
 
-use domain::{Arrival, ChunkKind, Connection, Payload, Progress, Sink, Timestamp, WireFormat};
+use domain::{
+    Arrival, ChunkKind, Connection, FailedAttempt, Payload, Progress, Sink, Timestamp, WireFormat,
+};
 
 /// An owned copy of a chunk's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +41,8 @@ impl From<Payload<'_>> for OwnedPayload {
 /// An owned copy of a [`Progress`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Another try begins.
-    Attempt,
+    /// Another try begins, after this one.
+    Attempt(FailedAttempt),
     /// A connection was opened.
     Connected(Connection),
     /// The request was handed over.
@@ -68,7 +70,7 @@ pub enum Step {
 impl From<Progress<'_>> for Step {
     fn from(progress: Progress<'_>) -> Self {
         match progress {
-            Progress::Attempt => Self::Attempt,
+            Progress::Attempt(failed) => Self::Attempt(failed),
             Progress::Connected(connection) => Self::Connected(connection),
             Progress::Sent(at) => Self::Sent(at),
             Progress::Headers { at, server_request_id, streamed } => {

@@ -73,8 +73,8 @@ impl Roller {
 impl Ended {
     fn record(&mut self, exchange: &Exchange, origin: Origin) {
         let timeline = &exchange.timeline;
-        self.schedule_lag.record(nanos(timeline.schedule_lag()));
-        self.retries += u64::from(exchange.attempts.saturating_sub(1));
+        self.client_lag.record(nanos(timeline.client_lag()));
+        self.retries += u64::from(exchange.attempts().saturating_sub(1));
         let figures = Figures::of(exchange, origin, Convention::Prony);
         if let Outcome::Failure(failure) = &exchange.outcome {
             self.failed.add(failure.kind, 1);

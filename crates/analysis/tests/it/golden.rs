@@ -5,11 +5,13 @@
 //!
 //! - `request planned=P started=S chunks=A,B,... finished=F ...` adds a request. Further keys:
 //!   `input`, `output`, `cached`, `reasoning`, `limit` (tokens), `lag` (read lag of its chunks),
-//!   `connect` (cost of a new connection), `attempts`, `fail=KIND` with `says=WORD`,
+//!   `connect` (cost of a new connection), `held` (its wait for a place in flight), `failed=A,B,...`
+//!   (the ends of tries before the last, each with status 503) and `pause` after each, `fail=KIND` with `says=WORD`,
 //!   `source=SOURCE`, and the bare words `warmup`, `unstreamed` and `cut` (the limit ended the
 //!   answer). `started` is `planned` if not given.
 //! - `run origin=planned|started end=E ...` sums up the requests so far. Further keys: `known=E` (an
-//!   end known beforehand), `convention=NAME`, `ttft`, `tpot`, `e2el` (limits), `prompts`,
+//!   end known beforehand), `convention=NAME`, `ttft`, `tpot`, `e2el` (limits), `ramp`, `in_flight`
+//!   (the most requests in flight), `prompts`,
 //!   `before` (requests of earlier runs), `clock_step`, and the bare words `in_process`,
 //!   `demanding` (answers are to reach their limit) and `streaming` (streams were asked for). `due`
 //!   is how many requests were due by its end.
@@ -17,7 +19,9 @@
 //! - `clear` forgets the requests.
 //!
 //! Figures from per-request columns must agree to one part in a million, those from histograms
-//! (`itl`, `read_lag`) to one in a thousand.
+//! (`itl`, `read_lag`, `held`, and `client_lag` under a limit) to one in a thousand.
+
+use std::time::Duration;
 
 use analysis::{
     ArrivalClock, Convention, Origin, Quantile, RunAccumulator, RunSpec, RunSummary, Slo, Summary,
@@ -116,7 +120,9 @@ fn request(text: &str) -> Sketch {
             "cached" => sketch.cached = whole(value),
             "reasoning" => sketch.reasoning = Some(whole(value)),
             "connect" => sketch.connect = Some(number(value)),
-            "attempts" => sketch.attempts = u32::try_from(whole(value)).expect("few attempts"),
+            "held" => sketch.held = Some(number(value)),
+            "failed" => sketch.failed = value.split(',').map(number).collect(),
+            "pause" => sketch.pause = number(value),
             "source" => sketch.source = source(value),
             "fail" => failure = Some(kind(value)),
             "says" => message = value,
@@ -149,6 +155,8 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
         origin: Origin::Started,
         window_start: ZERO,
         window_end: None,
+        ramp: Duration::ZERO,
+        in_flight_max: None,
         slo: None,
         convention: Convention::Prony,
         arrivals: ArrivalClock::Network,
@@ -179,6 +187,8 @@ fn summarize(text: &str, requests: &[Sketch]) -> RunSummary {
             "ttft" => spec.slo.get_or_insert_with(Slo::default).ttft = slo(),
             "tpot" => spec.slo.get_or_insert_with(Slo::default).tpot = slo(),
             "e2el" => spec.slo.get_or_insert_with(Slo::default).e2el = slo(),
+            "ramp" => spec.ramp = duration(number(value)),
+            "in_flight" => spec.in_flight_max = Some(whole(value)),
             "prompts" => spec.distinct_prompts = Some(whole(value)),
             "before" => spec.sent_before = whole(value),
             "demanding" => spec.demands_lengths = true,
@@ -213,8 +223,10 @@ fn holds(run: &RunSummary, figure: &str, expected: &str) -> Result<(), String> {
         return if got == expected { Ok(()) } else { Err(got) };
     }
     let got = value(run, figure);
-    let tolerance =
-        if figure.starts_with("itl") || figure.starts_with("read_lag") { 1e-3 } else { 1e-6 };
+    let is_rough = ["itl", "read_lag", "held", "client_lag"]
+        .iter()
+        .any(|histogram| figure.starts_with(histogram));
+    let tolerance = if is_rough { 1e-3 } else { 1e-6 };
     let holds = match (got, expected) {
         (None, "none") => true,
         (None, _) | (Some(_), "none") => false,
@@ -235,7 +247,21 @@ fn value(run: &RunSummary, figure: &str) -> Option<f64> {
         ("failed", _) => count(run.failed),
         ("warmup", _) => count(run.warmup),
         ("outside", _) => count(run.outside),
-        ("retries", _) => count(run.retries),
+        ("elapsed_s", _) => Some(run.elapsed.as_secs_f64()),
+        ("inside", "requests") => count(run.inside.requests),
+        ("inside", "output") => Some(run.inside.output_tokens),
+        ("inside", "total") => Some(run.inside.output_tokens + run.inside.input_tokens),
+        ("empty", _) => count(run.empty_answers.hits),
+        ("retries", "requests") => count(run.retries.requests),
+        ("retries", "attempts") => count(run.retries.attempts),
+        ("retries", "mean_ms") => run.retries.mean_ms,
+        ("retries", name) => {
+            let causes = &run.retries.causes;
+            causes.iter().find(|(cause, _)| *cause == kind(name)).and_then(|(_, n)| count(*n))
+        }
+        ("held", "waited") => run.in_flight_limit.as_ref().and_then(|l| count(l.waited.hits)),
+        ("held", of) => part(run.in_flight_limit.as_ref().map(|limit| &limit.wait), of),
+        ("client_lag", of) => part(run.client_lag(), of),
         ("error_rate", _) => Some(run.error_rate().share()),
         ("errors", name) => {
             run.errors.iter().find(|e| e.kind == kind(name)).and_then(|e| count(e.count))
@@ -254,6 +280,7 @@ fn value(run: &RunSummary, figure: &str) -> Option<f64> {
         ("connections", "mean_ms") => run.connections.mean_ms,
         ("goodput", "met") => run.goodput.and_then(|goodput| count(goodput.met.hits)),
         ("goodput", "share") => run.goodput.map(|goodput| goodput.met.share()),
+        ("goodput", "inside") => run.goodput.and_then(|goodput| count(goodput.inside)),
         ("goodput", "per_second") => run.goodput.map(|goodput| goodput.per_second),
         ("tokens", "input") => count(run.tokens.input.count()),
         ("tokens", "output") => count(run.tokens.output.count()),

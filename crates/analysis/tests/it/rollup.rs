@@ -227,6 +227,8 @@ proptest! {
             origin: Origin::Planned,
             window_start: at(-1_000.0),
             window_end: None,
+            ramp: std::time::Duration::ZERO,
+            in_flight_max: None,
             slo: None,
             convention: Convention::Prony,
             arrivals: ArrivalClock::Network,

@@ -1,8 +1,11 @@
 //! Whole runs: what makes one valid, what puts one in doubt, and what must not matter.
 
-use analysis::summary::Settled;
+use std::time::Duration;
+
+use analysis::summary::{Settled, SteadyState};
 use analysis::{
-    ArrivalClock, Convention, DeliveryVerdict, Doubt, Origin, RunAccumulator, RunSpec, RunSummary,
+    ArrivalClock, Convention, DeliveryVerdict, Doubt, Origin, Quantile, RunAccumulator, RunSpec,
+    RunSummary,
 };
 use domain::Seed;
 use proptest::prelude::*;
@@ -17,6 +20,8 @@ fn spec(origin: Origin) -> RunSpec {
         origin,
         window_start: ZERO,
         window_end: Some(at(WINDOW_MS)),
+        ramp: Duration::ZERO,
+        in_flight_max: Some(64),
         slo: None,
         convention: Convention::Prony,
         arrivals: ArrivalClock::Network,
@@ -140,11 +145,95 @@ fn trouble_is_named() {
             sketch.source = domain::CountSource::Estimate;
         }
     });
+    check(&["empty_answers"], |index, sketch| {
+        if index % 50 == 0 {
+            sketch.output = 0;
+        }
+    });
+    check(&["retried"], |index, sketch| {
+        if index % 50 == 0 {
+            (sketch.failed, sketch.pause) = (vec![sketch.started], 5.0);
+        }
+    });
+    // The limit in flight is no fault of the client, whose load was late by it.
+    check(&["in_flight_limit"], |index, sketch| {
+        sketch.held = Some(0.0);
+        if index % 50 == 0 {
+            sketch.held = Some(20.0);
+            sketch.started += 20.0;
+            delay(sketch, 20.0);
+        }
+    });
     check(&["errors"], |index, sketch| {
         if index % 50 == 0 {
             sketch.failure = Some((domain::FailureKind::Timeout, "too late".to_owned()));
         }
     });
+}
+
+/// What a run is too small for puts its tail in doubt; only what is too small for anything is
+/// doubted itself.
+#[test]
+fn a_small_run_reaches_less_far_into_the_tail() {
+    for (answers, highest, lacking) in [
+        (19, None, Some(Quantile::P50)),
+        (20, Some(Quantile::P50), Some(Quantile::P90)),
+        (199, Some(Quantile::P90), Some(Quantile::P95)),
+        (999, Some(Quantile::P95), Some(Quantile::P99)),
+        (1_000, Some(Quantile::P99), None),
+        (10_000, Some(Quantile::P999), None),
+    ] {
+        let mut run = RunAccumulator::new(spec(Origin::Started));
+        for index in 0..answers {
+            let sent = index as f64 * WINDOW_MS / answers as f64;
+            let chunks = vec![sent + 0.5, sent + 0.6];
+            let finished = sent + 0.7;
+            let sketch = Sketch {
+                planned: sent,
+                started: sent,
+                chunks,
+                finished,
+                output: 2,
+                ..Sketch::default()
+            };
+            run.record(&sketch.exchange());
+        }
+        let run = run.finish(at(WINDOW_MS));
+        let reach = run.reach();
+        assert_eq!((reach.answers, reach.highest, reach.lacking()), (answers, highest, lacking));
+        let ttft = run.ttft.as_ref().expect("all were answered");
+        assert_eq!(ttft.percentiles.iter().rfind(|p| p.supported).map(|p| p.quantile), highest);
+        let verdict = run.verdict();
+        let is_few = verdict.doubts() == [Doubt::TooFewSamples { n: answers }];
+        assert!(if answers < 20 { is_few } else { verdict.is_valid() }, "{verdict:?}");
+    }
+}
+
+/// A run that is too short to look for a steady state says so.
+#[test]
+fn a_short_run_has_no_steady_state_to_speak_of() {
+    let steady = |window_ms: f64, requests: u64| {
+        let spec = RunSpec { window_end: Some(at(window_ms)), ..spec(Origin::Started) };
+        let mut run = RunAccumulator::new(spec);
+        for index in 0..requests {
+            let sent = index as f64 * window_ms / requests as f64;
+            let (chunks, finished) = (vec![sent + 0.5, sent + 0.6], sent + 0.7);
+            let sketch = Sketch {
+                planned: sent,
+                started: sent,
+                chunks,
+                finished,
+                output: 2,
+                ..Sketch::default()
+            };
+            run.record(&sketch.exchange());
+        }
+        run.finish(at(window_ms)).steady
+    };
+    let is_short =
+        |steady: SteadyState| [steady.throughput, steady.latency] == [Settled::TooShort; 2];
+    assert!(is_short(steady(9_999.0, 1_000)) && is_short(steady(60_000.0, 99)));
+    assert!(!is_short(steady(10_000.0, 1_000)));
 }
 
 /// A run whose server warms up for four of its twenty seconds settles about then.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Arrival, Chunks, Connection, CountSource, Exchange, Failure, FailureKind, FinishReason,
-    Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage,
+    Arrival, Chunks, Connection, CountSource, Exchange, FailedAttempt, Failure, FailureKind,
+    FinishReason, Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage,
 };
 
 /// The moment called 0 ms; nothing may depend on it.
@@ -34,7 +34,12 @@ pub(crate) struct Sketch {
     pub(crate) cached: u64,
     pub(crate) reasoning: Option<u64>,
     pub(crate) connect: Option<f64>,
-    pub(crate) attempts: u32,
+    /// How long it was held back for a place in flight.
+    pub(crate) held: Option<f64>,
+    /// When each try but the last had failed.
+    pub(crate) failed: Vec<f64>,
+    /// How long it was from each of those to the next try.
+    pub(crate) pause: f64,
     pub(crate) failure: Option<(FailureKind, String)>,
     pub(crate) source: CountSource,
     pub(crate) warmup: bool,
@@ -56,7 +61,9 @@ impl Default for Sketch {
             cached: 0,
             reasoning: None,
             connect: None,
-            attempts: 1,
+            held: None,
+            failed: Vec::new(),
+            pause: 0.0,
             failure: None,
             source: CountSource::Server,
             warmup: false,
@@ -68,6 +75,15 @@ impl Default for Sketch {
 }
 
 impl Sketch {
+    fn failed_attempt(&self, ms: f64) -> FailedAttempt {
+        FailedAttempt {
+            kind: FailureKind::Overloaded,
+            status: Some(503),
+            failed: at(ms),
+            pause: duration(self.pause),
+        }
+    }
+
     pub(crate) fn exchange(&self) -> Exchange {
         let started = at(self.started);
         let arrival = |ms: f64| Arrival { arrived: at(ms), read: at(ms + self.read_lag) };
@@ -83,9 +99,10 @@ impl Sketch {
             vantage: Vantage::Client,
             warmup: self.warmup,
             streamed: self.streamed,
-            attempts: self.attempts,
+            failed_attempts: self.failed.iter().map(|&ms| self.failed_attempt(ms)).collect(),
             timeline: Timeline {
                 planned: at(self.planned),
+                held: self.held.map(duration),
                 started,
                 connection: self
                     .connect

@@ -56,7 +56,7 @@ fn server_entries(settings: &HttpSettings, target: &Target) -> Map<String, Value
         extra_body,
         timeout: _,
         connect_timeout: _,
-        first_byte_timeout: _,
+        first_token_timeout: _,
         retries: _,
         cold_connections,
         http2,
@@ -75,7 +75,7 @@ fn server_entries(settings: &HttpSettings, target: &Target) -> Map<String, Value
         "extra_body": extra_body.is_some(),
         "timeout_ms": target.timeouts.total.map(ms),
         "connect_timeout_ms": ms(target.timeouts.connect),
-        "first_byte_timeout_ms": target.timeouts.first_byte.map(ms),
+        "first_token_timeout_ms": target.timeouts.first_token.map(ms),
         "retries": target.retries.most,
         "cold_connections": cold_connections,
     }))

@@ -15,7 +15,7 @@ use crate::machine;
 use crate::output::{self, Notes};
 
 /// Columns where standard output is no terminal.
-const WIDTH_DEFAULT: usize = 120;
+const WIDTH_DEFAULT: usize = 140;
 
 /// Opens the files that the settings ask for.
 pub(crate) fn open_files(

@@ -64,7 +64,7 @@ fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'stat
         (count(settings.workload.max_tokens), "--max-tokens", "asks for no answer", one),
         (time(http.timeout), "--timeout", ends, longer),
         (time(http.connect_timeout), "--connect-timeout", ends, longer),
-        (time(http.first_byte_timeout), "--first-byte-timeout", ends, longer),
+        (time(http.first_token_timeout), "--first-token-timeout", ends, longer),
     ]
 }
 
@@ -84,7 +84,7 @@ pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
         (http.insecure, "--insecure"),
         (http.timeout.is_some(), "--timeout"),
         (http.connect_timeout.is_some(), "--connect-timeout"),
-        (http.first_byte_timeout.is_some(), "--first-byte-timeout"),
+        (http.first_token_timeout.is_some(), "--first-token-timeout"),
         (http.retries.is_some(), "--retries"),
         (http.cold_connections, "--cold-connections"),
     ]

@@ -50,7 +50,7 @@ pub(super) fn target(url: &str, settings: &BenchSettings) -> Result<Target, User
     let base = Timeouts::default();
     target.timeouts = Timeouts {
         connect: http.connect_timeout.map_or(base.connect, |Span(time)| time),
-        first_byte: http.first_byte_timeout.map(|Span(time)| time),
+        first_token: http.first_token_timeout.map(|Span(time)| time),
         total: http.timeout.map_or(base.total, |Span(time)| Some(time)),
         ..base
     };

@@ -257,9 +257,9 @@ pub(crate) struct HttpSettings {
     /// Longest to wait for a connection [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Span>,
-    /// Longest to wait for the first byte of an answer's body [default: any time]
+    /// Longest to wait for a stream's first token, or a whole answer's first byte [default: any time]
     #[arg(long, value_name = "TIME")]
-    pub(crate) first_byte_timeout: Option<Span>,
+    pub(crate) first_token_timeout: Option<Span>,
     /// Times to try a failed request again, each with its limits anew; latencies hold all of it
     /// [default: 0]
     #[arg(long, value_name = "N")]

@@ -124,7 +124,7 @@ async fn each_hint_about_time_names_the_limit_that_passed() {
     let server = chat(silent).start().await;
     for (limit, problem) in [
         ("--timeout", "no end of the answer within 200ms"),
-        ("--first-byte-timeout", "no answer began within 200ms"),
+        ("--first-token-timeout", "no token came within 200ms"),
     ] {
         let line = format!("bench --url {} --num-prompts 1 {limit} 200ms", server.url());
         let run = desk.prony(&line);

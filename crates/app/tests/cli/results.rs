@@ -13,15 +13,17 @@ use crate::fake::hello;
 
 /// Figures that differ from run to run, each by the words that stand before it. Counts stay.
 const FIGURES: &[(&str, &str)] = &[
-    (r"(window \(s\)|throughput \([a-z/]+\)|user \(tok/s\)): +[\d.,]+", "$1: [figure]"),
+    (r"\d+ ended in the window", "[some] ended in the window"),
+    (r"((window|Elapsed) \(s\)|throughput \([a-z/]+\)|user \(tok/s\)): +~?[\d.,]+", "$1: [figure]"),
+    (r"[\d,]+ (ended|came) in [\d.]+ s", "[count] $1 in [time] s"),
+    (r"(with a later one): +[\d.<>]+ %", "$1: [share]"),
     (r"(Total input tokens): +[\d,]+", "$1: [count]"),
     (r"\n(TTFT|TPOT|ITL|E2EL) +(\d+)( +~?\d[\d.,]*)+", "\n$1 n=$2 [figures]"),
-    (r"(lag p50, p99 \(ms\)): +[\d.]+, [\d.]+ +n", "$1: [figures] n"),
-    (r"(Steady [a-z]+): .*", "$1: [state]"),
+    (r"(lag p50, p99 \(ms\)): +~?[\d.]+, ~?[\d.]+ +n", "$1: [figures] n"),
     (r"(Own CPU .*): +[\d.]+, [\d.]+", "$1: [figures]"),
-    (r"DOUBTFUL: .*", "DOUBTFUL: [doubts]"),
-    (r"(concurrency=\d+) +(\d+) +(\d+)( +\d[\d.,]*)+", "$1 ok=$2 err=$3 [figures]"),
-    (r"\n +─── TTFT.*", "\n[headings]"),
+    (r"(DOUBTFUL|TOO FEW TO TELL): .*", "[verdict]"),
+    (r"(concurrency=\d+) +(\d+) +(\d+)( +~?\d[\d.,]*)+", "$1 ok=$2 err=$3 [figures]"),
+    (r"\n +─+ TTFT.*", "\n[headings]"),
     (r"\nwarning: (.*\n)+  help: .*\n", "\n[warnings]\n"),
     (r" {2,}", "  "),
 ];
@@ -45,14 +47,15 @@ fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
     ========================== Serving Benchmark Result ==========================
     small · short_queries · concurrency=1
     http://127.0.0.1:[port]/v1/chat/completions
-    Successful requests:  8
+    Successful requests:  8  [some] ended in the window
     Failed requests:  0
     Measured window (s): [figure]
+    Elapsed (s): [figure]  until the last request's end
     Total input tokens: [count]  counted by the server
     Total generated tokens:  32  counted by the server
-    Request throughput (req/s): [figure]
-    Output token throughput (tok/s): [figure]
-    Total token throughput (tok/s): [figure]
+    Request throughput (req/s): [figure]  [count] ended in [time] s
+    Output token throughput (tok/s): [figure]  [count] came in [time] s
+    Total token throughput (tok/s): [figure]  [count] came in [time] s
     Speed per user (tok/s): [figure]  median
     -------------------------------- Latency (ms) --------------------------------
       n  mean  sd  median  p90  p95  p99  p99.9
@@ -62,12 +65,12 @@ fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
     E2EL n=8 [figures]
     from a request's start; ITL is per chunk of 1.00 tokens; ~ too few values to rely on
     ---------------------------- Can it be believed? -----------------------------
+    Percentiles to rely on:  none  p50 takes 20, p99 1,000
     Schedule lag p50, p99 (ms): [figures] n 8
     Read lag p50, p99 (ms): [figures] n 32
-    Steady throughput: [state]
-    Steady latency: [state]
+    Chunks read with a later one: [share]  of 32
     Own CPU (cores), memory (MiB): [figures]  at its peak
-    DOUBTFUL: [doubts]
+    [verdict]
     ==============================================================================
     ");
     let (_, table) = rest.rsplit_once("==\n\n").expect("the table comes last");
@@ -78,6 +81,7 @@ fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
     small  short_queries  concurrency=4 ok=8 err=0 [figures]
     small  code_generation  concurrency=1 ok=8 err=0 [figures]
     small  code_generation  concurrency=4 ok=8 err=0 [figures]
+    ~ too few values to rely on
 
     [warnings]
     ! model: small, the first the server lists
@@ -97,7 +101,7 @@ async fn each_run_is_printed_as_it_ends() {
     let line = format!("bench --url {} --concurrency 1,2 --num-prompts 2 > printed", server.url());
     desk.write("printed", "");
     let bench = desk.start_after("true", &line);
-    until("the first run is printed", || desk.read("printed").contains("DOUBTFUL"));
+    until("the first run is printed", || desk.read("printed").contains("Can it be believed?"));
     let said = bench.kill().stderr;
     let printed = desk.read("printed");
     assert!(printed.contains("concurrency=1") && !printed.contains("concurrency=2"), "{said}");

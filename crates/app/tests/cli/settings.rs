@@ -117,7 +117,7 @@ fn results_keep_every_setting_in_force() {
     duration_ms: null
     endpoint: "/v1/chat/completions"
     extra_body: false
-    first_byte_timeout_ms: null
+    first_token_timeout_ms: null
     goodput_ms: null
     headers: []
     http2: false
@@ -155,7 +155,7 @@ fn results_keep_every_setting_in_force() {
         "--request-rate 500/s,600/s --concurrency 3,4 --arrivals gamma --burstiness 2 \
          --num-prompts 3 --duration 9s --ramp-up 1ms --warmup 1 --max-errors 7 \
          --max-error-rate 5% --goodput ttft:60000,e2el:90000 --timeout 20s --connect-timeout 3s \
-         --first-byte-timeout 4s --retries 2 --stop x --stop y --max-tokens 2 --temperature 0.5 \
+         --first-token-timeout 4s --retries 2 --stop x --stop y --max-tokens 2 --temperature 0.5 \
          --top-p 0.9 --seed 5 --client-threads 2 --convention vllm --header X-Key:hidden \
          --scenario code_generation --cold-connections --ignore-eos"
     ), @r#"
@@ -171,7 +171,7 @@ fn results_keep_every_setting_in_force() {
     duration_ms: 9000.0
     endpoint: "/v1/chat/completions"
     extra_body: false
-    first_byte_timeout_ms: 4000.0
+    first_token_timeout_ms: 4000.0
     goodput_ms: {"e2el":90000.0,"tpot":null,"ttft":60000.0}
     headers: ["X-Key"]
     http2: false

@@ -87,7 +87,7 @@ impl Outcome {
                 Step::Chunk { payload: OwnedPayload::Wire { format, data }, .. } => {
                     dialect::decode_text(*format, data, &mut text).expect("a readable event");
                 }
-                Step::Attempt | Step::Connected(_) | Step::Sent(_) | Step::Headers { .. } => {}
+                Step::Attempt(_) | Step::Connected(_) | Step::Sent(_) | Step::Headers { .. } => {}
             }
         }
         (text.content, usage.input.count(), usage.output.count())
@@ -114,7 +114,7 @@ impl Outcome {
             .steps
             .iter()
             .filter_map(|step| match step {
-                Step::Attempt => Some("attempt"),
+                Step::Attempt(_) => Some("attempt"),
                 Step::Connected(_) => Some("connected"),
                 Step::Sent(_) => Some("sent"),
                 Step::Headers { .. } => Some("headers"),

@@ -1,11 +1,12 @@
 //! Nothing is tried again unless asked for; then as the server wishes, and on the record.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::FailureKind;
-use provider::Retries;
-use testkit::{FakeServer, Reply, VirtualClock};
+use domain::{Clock, FailedAttempt, FailureKind};
+use provider::{Provider, Retries};
+use testkit::{FakeServer, Reply, Step, VirtualClock};
 
 use crate::check::{Outcome, events, hello, provider, request, send, target};
 
@@ -17,11 +18,24 @@ async fn ask(replies: Vec<Reply>, most: u32) -> (Outcome, Duration) {
     let server = FakeServer::start(replies).await;
     let mut target = target(&server);
     target.retries = Retries { most };
-    let clock = VirtualClock::new();
-    let outcome = send(&provider(target), &request(0)).await;
+    let clock = Arc::new(VirtualClock::new());
+    let provider = Provider::new(target, Arc::clone(&clock) as Arc<dyn Clock>).expect("usable");
+    let outcome = send(&provider, &request(0)).await;
     let took = clock.elapsed();
     let _ = server.finish();
     (outcome, took)
+}
+
+fn failed_attempts(outcome: &Outcome) -> Vec<FailedAttempt> {
+    outcome
+        .sink
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Attempt(failed) => Some(*failed),
+            _ => None,
+        })
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,8 +66,20 @@ async fn retries_are_recorded_and_pause_as_the_server_asks_or_longer_each_time()
         let steps = outcome.steps();
         let attempts = steps.iter().filter(|&&step| step == "attempt").count();
         assert_eq!(attempts, tries, "{steps:?}");
+        let pauses: Duration = failed_attempts(&outcome).iter().map(|failed| failed.pause).sum();
+        assert!(pause.contains(&pauses), "{pauses:?} is not in {pause:?}");
         assert_eq!(&steps[..6], ["connected", "sent", "headers", "attempt", "sent", "headers"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_failed_try_is_told_with_what_came_of_it() {
+    let replies = vec![refusal(503, &[]), refusal(429, &[("retry-after", "3")]), hello()];
+    let (outcome, _) = ask(replies, 2).await;
+    let failed = failed_attempts(&outcome);
+    let told: Vec<_> = failed.iter().map(|failed| (failed.kind, failed.status)).collect();
+    assert_eq!(told, [(FailureKind::Overloaded, Some(503)), (FailureKind::RateLimited, Some(429))]);
+    assert!(failed[1].failed >= failed[0].failed + failed[0].pause);
 }
 
 #[tokio::test(start_paused = true)]

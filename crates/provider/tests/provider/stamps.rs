@@ -1,11 +1,12 @@
 //! The arrival of a chunk is when it reached this machine, however late the client reads it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use domain::{Clock as _, Model as _, Progress, Sink, SystemClock, Timestamp};
-use provider::HttpVersion;
+use domain::{Clock, Model as _, Progress, Sink, SystemClock, Timestamp};
+use provider::{HttpVersion, Provider};
 use testkit::{FakeServer, FakeServerBuilder, Gate, Reply};
 
 use crate::check::{events, provider, request, target};
@@ -115,4 +116,55 @@ async fn streams_of_one_connection_keep_their_arrivals_apart() {
     let [early, late] = streams;
     assert_eq!((early.len(), late.len()), (2, 2));
     assert!(late[0].arrived.since(early[1].arrived) > pause / 2, "{early:?} {late:?}");
+}
+
+/// The system's clock, before each reading of which the thread loses its processor for a while once
+/// it is armed, until the wall clock is read to place a stamp.
+#[derive(Debug, Default)]
+struct Interrupted(AtomicBool);
+
+impl Clock for Interrupted {
+    fn now(&self) -> Timestamp {
+        if self.0.load(Ordering::Relaxed) {
+            std::thread::sleep(BUSY);
+        }
+        SystemClock.now()
+    }
+
+    fn unix_nanos(&self) -> u64 {
+        self.0.store(false, Ordering::Relaxed);
+        SystemClock.unix_nanos()
+    }
+}
+
+/// Arms the clock once there is a connection, and notes when the request was sent and answered.
+struct OrderSink {
+    clock: Arc<Interrupted>,
+    sent: Option<Timestamp>,
+    answered: Option<domain::Arrival>,
+}
+
+impl Sink for OrderSink {
+    fn progress(&mut self, progress: Progress<'_>) {
+        match progress {
+            Progress::Connected(_) => self.clock.0.store(true, Ordering::Relaxed),
+            Progress::Sent(at) => self.sent = Some(at),
+            Progress::Headers { at, .. } => self.answered = Some(at),
+            Progress::Attempt(_) | Progress::Chunk(_) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_answer_seems_to_come_before_its_request_was_sent() {
+    let answer = Reply::sse(events(domain::WireFormat::OpenAiChat));
+    let (server, stop) = elsewhere(FakeServer::builder().reply(answer));
+    let clock = Arc::new(Interrupted::default());
+    let provider = Provider::new(target(&server), Arc::clone(&clock) as Arc<dyn Clock>);
+    let mut sink = OrderSink { clock, sent: None, answered: None };
+    provider.expect("usable").send(&request(0), &mut sink).await.expect("an answer");
+    let (sent, answered) = (sink.sent.expect("it was sent"), sink.answered.expect("a head came"));
+    assert!(sent <= answered.arrived, "answered {:?} before", sent.since(answered.arrived));
+    drop(server);
+    stop.send(()).expect("the server runs");
 }

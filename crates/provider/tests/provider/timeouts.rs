@@ -21,19 +21,27 @@ fn slow_first(pause: Duration) -> Reply {
     stream().iter().fold(reply, |reply, event| reply.event(event))
 }
 
+/// A head and a role at once, and no token ever.
+fn role_then_stall() -> Reply {
+    Reply::sse(&stream()[..1]).ending(Ending::Stall)
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_limit_ends_the_request_that_passes_it() {
     let none = Timeouts { total: None, ..Timeouts::default() };
-    let first_byte = Timeouts { first_byte: Some(SECOND), ..none };
+    let first_token = Timeouts { first_token: Some(SECOND), ..none };
     let between = Timeouts { between_bytes: Some(SECOND), ..none };
+    let either = Timeouts { first_token: Some(2 * SECOND), ..between };
     let both = Timeouts { total: Some(600 * SECOND), ..between };
     let total = Timeouts { total: Some(2 * SECOND), ..none };
     let stalled = Reply::sse(&stream()[..2]).ending(Ending::Stall);
     for http in [HttpVersion::Http1, HttpVersion::Http2] {
         for (timeouts, reply, want) in [
-            (first_byte, slow_first(2 * SECOND), Some((1, "no answer began within 1s"))),
-            (first_byte, slow_first(SECOND / 2), None),
-            (first_byte, hello().paced(2 * SECOND), None),
+            (first_token, slow_first(2 * SECOND), Some((1, "no token came within 1s"))),
+            (first_token, slow_first(SECOND / 2), None),
+            (first_token, role_then_stall(), Some((1, "no token came within 1s"))),
+            (first_token, hello().paced(SECOND / 4), None),
+            (either, role_then_stall(), Some((1, "nothing came for 1s inside"))),
             (between, slow_first(2 * SECOND), None),
             (between, hello().paced(SECOND / 2), None),
             (between, stalled.clone(), Some((1, "nothing came for 1s inside"))),
@@ -94,6 +102,6 @@ async fn limits_beyond_every_clock_are_no_limits() {
     let mut target = target(&server);
     let ever = Some(Duration::MAX);
     target.timeouts =
-        Timeouts { connect: Duration::MAX, first_byte: ever, between_bytes: ever, total: ever };
+        Timeouts { connect: Duration::MAX, first_token: ever, between_bytes: ever, total: ever };
     send(&provider(target), &request(0)).await.is_hello();
 }

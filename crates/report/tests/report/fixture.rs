@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use analysis::{ArrivalClock, Convention, Origin, RunAccumulator, RunSpec, Slo};
 use domain::{
-    Arrival, Chunks, CountSource, Exchange, Failure, FailureKind, FinishReason, Outcome, RequestId,
-    Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
+    Arrival, Chunks, CountSource, Exchange, FailedAttempt, Failure, FailureKind, FinishReason,
+    Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
 };
 use report::{Benchmark, Machine, ProcessUse, Run};
 
@@ -34,9 +34,10 @@ fn exchange(index: u64, start: u64, ttft: u64) -> Exchange {
         vantage: Vantage::Client,
         warmup: false,
         streamed: true,
-        attempts: 1,
+        failed_attempts: Vec::new(),
         timeline: Timeline {
             planned: at(start),
+            held: None,
             started: at(start),
             connection: None,
             sent: Some(at(start)),
@@ -57,6 +58,8 @@ fn spec(convention: Convention) -> RunSpec {
         origin: Origin::Started,
         window_start: at(0),
         window_end: None,
+        ramp: Duration::ZERO,
+        in_flight_max: None,
         slo: Some(Slo { ttft: Some(Duration::from_millis(100)), tpot: None, e2el: None }),
         convention,
         arrivals: ArrivalClock::Network,
@@ -108,6 +111,52 @@ pub(crate) fn ailing(model: &str, load: &str) -> Run {
         accumulator.record(&exchange);
     }
     run(model, load, accumulator, at(1_200))
+}
+
+/// `answers` sound ones, 40 ms apart, too few for the tail of the latencies.
+pub(crate) fn small(answers: u64) -> Run {
+    let mut accumulator = RunAccumulator::new(spec(Convention::Prony));
+    (0..answers).for_each(|index| accumulator.record(&exchange(index, 40 * index, 50)));
+    run("smol", "concurrency=2", accumulator, at(40 * answers))
+}
+
+/// An open loop of 25 requests, 40 ms apart and the first half of them ramp, in which much went other
+/// than planned: two may be in flight, so that every second one waits for 60 ms, and every fifth was
+/// refused at first and tried again 30 ms later. One answer has no token, and each has its last two
+/// chunks in one read.
+pub(crate) fn eventful() -> Run {
+    let spec = RunSpec {
+        origin: Origin::Planned,
+        ramp: Duration::from_millis(500),
+        in_flight_max: Some(2),
+        ..spec(Convention::Prony)
+    };
+    let mut accumulator = RunAccumulator::new(spec);
+    for index in 0..25 {
+        let (due, wait) = (40 * index, 60 * (index % 2));
+        let mut exchange = exchange(index, due + wait, 50);
+        exchange.timeline.planned = at(due);
+        exchange.timeline.held = Some(Duration::from_millis(wait));
+        if index % 5 == 0 {
+            exchange.failed_attempts.push(FailedAttempt {
+                kind: FailureKind::Overloaded,
+                status: Some(503),
+                failed: at(due + wait + 10),
+                pause: Duration::from_millis(30),
+            });
+        }
+        let mut chunks = Chunks::default();
+        for token in [50, 60, 80, 80] {
+            chunks.push(at(due + wait), stamped(due + wait + token));
+        }
+        if index == 24 {
+            chunks.clear();
+            exchange.usage.output = Tokens(0);
+        }
+        exchange.timeline.chunks = chunks;
+        accumulator.record(&exchange);
+    }
+    run("smol", "rate=25/s,max=2", accumulator, at(960))
 }
 
 /// Nothing but connections refused.

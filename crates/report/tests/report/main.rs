@@ -5,7 +5,7 @@
 mod fixture;
 
 use analysis::Convention;
-use fixture::{ailing, benchmark, healthy, lost};
+use fixture::{ailing, benchmark, eventful, healthy, lost, small};
 use report::{Benchmark, Style, console, json};
 
 fn text(benchmark: &Benchmark, width: usize) -> String {
@@ -42,16 +42,17 @@ fn a_run_without_doubts() {
     ========================== Serving Benchmark Result ==========================
     smol · short_queries · concurrency=8
     http://127.0.0.1:8000 (chat)
-    Successful requests:                     2,000
+    Successful requests:                     2,000   1,963 ended in the window
     Failed requests:                             0
-    Measured window (s):                      9.90
+    Measured window (s):                     9.900
+    Elapsed (s):                            10.089   until the last request's end
     Total input tokens:                     24,000   counted by the server
     Total generated tokens:                  8,000   counted by the server
-    Request throughput (req/s):                198
-    Output token throughput (tok/s):           794
-    Total token throughput (tok/s):           3181
+    Request throughput (req/s):                198   1,963 ended in 9.900 s
+    Output token throughput (tok/s):           794   7,863 came in 9.900 s
+    Total token throughput (tok/s):           3181   31,491 came in 9.900 s
     Speed per user (tok/s):                    100   median
-    Request goodput (req/s):                   198   100 % of all requests
+    Request goodput (req/s):                   198   1,963 in 9.900 s; 100 % of all
     -------------------------------- Latency (ms) --------------------------------
                   n     mean       sd   median      p90      p95      p99    p99.9
     TTFT      2,000     59.5     5.77     59.5     67.1     68.0     69.0    ~69.0
@@ -60,10 +61,10 @@ fn a_run_without_doubts() {
     E2EL      2,000     90.5     5.77     90.5     98.1     99.0      100     ~100
     from a request's start; ITL is per chunk of 1.00 tokens; ~ too few values to rely on
     ---------------------------- Can it be believed? -----------------------------
+    Percentiles to rely on:              up to p99   p99.9 takes 10,000
     Schedule lag p50, p99 (ms):               0, 0   n 2,000
     Read lag p50, p99 (ms):           0.020, 0.020   n 8,000
-    Steady throughput:               after 0.500 s
-    Steady latency:                  after 0.025 s
+    Chunks read with a later one:              0 %   of 8,000
     Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
     VALID
     ==============================================================================
@@ -77,18 +78,19 @@ fn a_run_in_doubt() {
     ========================== Serving Benchmark Result ==========================
     smol · short_queries · concurrency=64
     http://127.0.0.1:8000 (chat)
-    Successful requests:                        20
+    Successful requests:                        20   19 ended in the window
     Failed requests:                            10   33.3 %, 95 % CI 19.2–51.2 %
       rate_limited:                             10
         Rate limit reached for requests: try again in 20 s
-    Measured window (s):                      1.20
+    Measured window (s):                     1.200
+    Elapsed (s):                             1.241   until the last request's end
     Total input tokens:                        240   counted by the server
     Total generated tokens:                     80   counted by estimate
-    Request throughput (req/s):               15.8
-    Output token throughput (tok/s):          66.7
-    Total token throughput (tok/s):            267
+    Request throughput (req/s):               15.8   19 ended in 1.200 s
+    Output token throughput (tok/s):          66.7   80 came in 1.200 s
+    Total token throughput (tok/s):            267   320 came in 1.200 s
     Speed per user (tok/s):                    100   median
-    Request goodput (req/s):                  1.67   6.7 % of all requests
+    Request goodput (req/s):                  1.67   2 in 1.200 s; 6.7 % of all
     -------------------------------- Latency (ms) --------------------------------
                   n     mean       sd   median      p90      p95      p99    p99.9
     TTFT         20      330      177      330     ~554     ~591     ~606     ~610
@@ -97,21 +99,124 @@ fn a_run_in_doubt() {
     E2EL         20      361      177      361     ~585     ~622     ~637     ~641
     from a request's start; ITL is per chunk of 1.00 tokens; ~ too few values to rely on
     ---------------------------- Can it be believed? -----------------------------
-    Schedule lag p50, p99 (ms):               0, 0   n 30
-    Read lag p50, p99 (ms):           0.020, 0.020   n 80
-    Steady throughput:           too short to tell
-    Steady latency:              too short to tell
+    Percentiles to rely on:              up to p50   p90 takes 100, p99 1,000
+    Schedule lag p50, p99 (ms):              0, ~0   n 30
+    Read lag p50, p99 (ms):          0.020, ~0.020   n 80
+    Chunks read with a later one:              0 %   of 80
     Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
-    DOUBTFUL: errors, too_few_samples, token_counts_estimated
+    DOUBTFUL: errors, token_counts_estimated
     ==============================================================================
 
     warning: 10 of 30 requests failed (33 %); the figures describe the others
       help: look at the errors by kind; lower the load if the server is overloaded or limits the rate
-    warning: 20 answers are too few for p90, which takes 100
-      help: send more requests or run longer, or read a lower percentile
     warning: token counts of 100 % of requests are estimates
       help: have the server report usage, or name the model's tokenizer
     "#);
+}
+
+#[test]
+fn a_run_in_which_much_went_other_than_planned() {
+    insta::assert_snapshot!(text(&benchmark(vec![eventful()]), 100), @"
+    ========================== Serving Benchmark Result ==========================
+    smol · short_queries · rate=25/s,max=2
+    http://127.0.0.1:8000 (chat)
+    Successful requests:                        25   21 ended in the window
+      without a token:                           1   4.0 %
+    Failed requests:                             0
+    Retried requests:                            5   on average 40.0 ms of latency
+      tries that ended in overloaded:            5
+    Measured window (s):                     0.960
+      of it ramp (s):                        0.500   its first part, at less load
+    Elapsed (s):                             1.061   until the last request's end
+    Total input tokens:                        300   counted by the server
+    Total generated tokens:                     96   counted by the server
+    Request throughput (req/s):               21.9   21 ended in 0.960 s
+    Output token throughput (tok/s):          93.1   89 came in 0.960 s
+    Total token throughput (tok/s):            381   365 came in 0.960 s
+    Speed per user (tok/s):                    100   median
+    Request goodput (req/s):                  11.5   11 in 0.960 s; 48.0 % of all
+    -------------------------------- Latency (ms) --------------------------------
+                  n     mean       sd   median      p90      p95      p99    p99.9
+    TTFT         24     80.0     30.6     80.0     ~110     ~110     ~110     ~110
+    TPOT         24     10.0        0     10.0    ~10.0    ~10.0    ~10.0    ~10.0
+    ITL          72     10.0     8.22     10.0    ~20.0    ~20.0    ~20.0    ~20.0
+    E2EL         25      110     30.6     81.0     ~141     ~141     ~141     ~141
+    from when a request was due; ITL is per chunk of 1.00 tokens; ~ too few values to rely on
+    ---------------------------- Can it be believed? -----------------------------
+    Percentiles to rely on:              up to p50   p90 takes 100, p99 1,000
+    Schedule lag p50, p99 (ms):           0, ~60.0   n 25
+      of it held by the limit of 2:       0, ~60.0   48.0 % of requests waited
+      of it the client's own:                0, ~0
+    Read lag p50, p99 (ms):          0.020, ~0.020   n 96
+    Chunks read with a later one:           25.0 %   of 96
+    Planned load delivered:                 96.0 %
+    Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
+    DOUBTFUL: retried, in_flight_limit, empty_answers, ramp_included
+    ==============================================================================
+
+    warning: 5 of 25 requests were tried again (20 %): their latencies hold the failed tries and the pauses, 40.0 ms on average
+      help: measure without retries, or lower the load until none is needed; the records tell each failed try
+    warning: the limit of 2 requests in flight held 48 % of requests back: p99 60.0 ms, which their latencies hold
+      help: raise the limit (--concurrency) or lower the rate; beside a request rate the limit bounds what is sent, however fast the client is
+    warning: 1 of 25 answers came without a token (4.0 %): TTFT and token figures describe the others
+      help: the model ended at once: check its chat template and the prompts, or demand lengths with --ignore-eos where the server knows it
+    warning: the first 0.5 s of the window of 1.0 s are ramp, under less than the load named
+      help: run much longer than the ramp, or shorten it: figures are of the whole window
+    ");
+}
+
+/// Whoever reads a block can redo each of its divisions.
+#[test]
+fn rates_are_what_they_are_said_to_be_made_of() {
+    let ours = Convention::Prony;
+    let runs = [
+        healthy("smol", "c", ours),
+        healthy("smol", "c", Convention::Vllm),
+        ailing("smol", "c"),
+        eventful(),
+    ];
+    for run in runs {
+        let text = text(&benchmark(vec![run]), 100);
+        let mut redone = 0;
+        for line in text.lines().filter(|line| line.contains("/s):") && line.contains(" in ")) {
+            let (rate, remark) = line.split_once(':').unwrap().1.trim().split_once("   ").unwrap();
+            let words: Vec<&str> = remark.split_whitespace().collect();
+            let place = words.iter().position(|word| *word == "in").unwrap();
+            let number = |text: &str| text.replace(',', "").parse::<f64>().unwrap();
+            let (count, seconds) = (number(words[0]), number(words[place + 1]));
+            let (rate, again) = (number(rate), count / seconds);
+            assert!((rate - again).abs() <= 0.005 * again + 0.5 / seconds, "{line}: {again}");
+            redone += 1;
+        }
+        assert_eq!(redone, if text.contains("goodput") { 4 } else { 3 }, "{text}");
+    }
+}
+
+#[test]
+fn the_verdict_of_a_small_run_says_what_it_is_too_small_for() {
+    let lines = |answers| {
+        let text = text(&benchmark(vec![small(answers)]), 100);
+        let told = |line: &&str| {
+            ["Percentiles", "VALID", "TOO FEW", "DOUBT", "warn", "  help"]
+                .iter()
+                .any(|word| line.starts_with(word))
+        };
+        text.lines().filter(told).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(lines(8), @"
+    Percentiles to rely on:                   none   p50 takes 20, p99 1,000
+    TOO FEW TO TELL: nothing is amiss, but 8 answers are no sample
+    warning: 8 answers are too few for any percentile: p50 takes 20, p99 1000
+      help: send more requests or run longer
+    ");
+    insta::assert_snapshot!(lines(120), @"
+    Percentiles to rely on:              up to p90   p95 takes 200, p99 1,000
+    VALID but for percentiles from p95 on
+    ");
+    insta::assert_snapshot!(lines(1_000), @"
+    Percentiles to rely on:              up to p99   p99.9 takes 10,000
+    VALID
+    ");
 }
 
 #[test]
@@ -122,17 +227,18 @@ fn a_run_that_failed() {
     ========================== Serving Benchmark Result ==========================
     smol · short_queries · concurrency=1
     http://127.0.0.1:8000 (chat)
-    Successful requests:                         0
+    Successful requests:                         0   0 ended in the window
     Failed requests:                             1   100 %, 95 % CI 20.7–100 %
       connect:                                   1
         connection refused
     Measured window (s):                     0.100
+    Elapsed (s):                             0.032   until the last request's end
     Total input tokens:                          0
     Total generated tokens:                      0
-    Request throughput (req/s):                  0
-    Output token throughput (tok/s):             0
-    Total token throughput (tok/s):              0
-    Request goodput (req/s):                     0   0 % of all requests
+    Request throughput (req/s):                  0   0 ended in 0.100 s
+    Output token throughput (tok/s):             0   0 came in 0.100 s
+    Total token throughput (tok/s):              0   0 came in 0.100 s
+    Request goodput (req/s):                     0   0 in 0.100 s; 0 % of all
     -------------------------------- Latency (ms) --------------------------------
                   n     mean       sd   median      p90      p95      p99    p99.9
     TTFT       none
@@ -141,10 +247,9 @@ fn a_run_that_failed() {
     E2EL       none
     from a request's start
     ---------------------------- Can it be believed? -----------------------------
-    Schedule lag p50, p99 (ms):               0, 0   n 1
+    Percentiles to rely on:                   none   p50 takes 20, p99 1,000
+    Schedule lag p50, p99 (ms):             ~0, ~0   n 1
     Read lag p50, p99 (ms):                      -   no answer came
-    Steady throughput:           too short to tell
-    Steady latency:              too short to tell
     Own CPU (cores), memory (MiB):     0.200, 24.0   at its peak
     DOUBTFUL: all_failed
     ==============================================================================
@@ -162,23 +267,22 @@ fn another_convention_is_named() {
     let text = text(&benchmark(vec![run]), 100);
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("duration")).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    Benchmark duration (s):                   10.1   by the definitions of vllm
+    Benchmark duration (s):                 10.089   by the definitions of vllm
     "#);
 }
 
 #[test]
 fn the_table_of_a_wide_terminal() {
     insta::assert_snapshot!(after_blocks(&text(&sweep(), 140)), @r#"
-                                                                         ─── TTFT ms ────     TPOT ms  ─── E2EL ms ───
-    model  scenario       load                ok  err  req/s  out tok/s   p50   p95   p99   p50   p99   p50   p95  p99  goodput
-    smol   short_queries  concurrency=8    2,000    0    198        794  59.5  68.0  69.0  10.0  10.0  90.5  99.0  100    100 %
-    smol   short_queries  concurrency=64      20   10   15.8       66.7   330   591   606  10.0  10.0   361   622  637    6.7 %
-    smol   short_queries  concurrency=128      0    1      0          0     -     -     -     -     -     -     -    -      0 %
+                                                                         ─── TTFT ms ────  ─ TPOT ms ─  ─── E2EL ms ────
+    model  scenario       load                ok  err  req/s  out tok/s   p50   p95   p99   p50    p99   p50   p95   p99  goodput
+    smol   short_queries  concurrency=8    2,000    0    198        794  59.5  68.0  69.0  10.0   10.0  90.5  99.0   100    100 %
+    smol   short_queries  concurrency=64      20   10   15.8       66.7   330  ~591  ~606  10.0  ~10.0   361  ~622  ~637    6.7 %
+    smol   short_queries  concurrency=128      0    1      0          0     -     -     -     -      -     -     -     -      0 %
+    ~ too few values to rely on
 
     warning: smol · short_queries · concurrency=64: 10 of 30 requests failed (33 %); the figures describe the others
       help: look at the errors by kind; lower the load if the server is overloaded or limits the rate
-    warning: smol · short_queries · concurrency=64: 20 answers are too few for p90, which takes 100
-      help: send more requests or run longer, or read a lower percentile
     warning: smol · short_queries · concurrency=64: token counts of 100 % of requests are estimates
       help: have the server report usage, or name the model's tokenizer
     warning: smol · short_queries · concurrency=128: all 1 requests failed, most of them: connect
@@ -195,11 +299,12 @@ fn the_table_of_a_narrow_terminal() {
     model: smol
     scenario: short_queries
     left out for want of room: E2EL p95, TTFT p95, E2EL p50, E2EL p99
-                                                      TTFT ms     TPOT ms
-    load                ok  err  req/s  out tok/s   p50   p99   p50   p99  goodput
-    concurrency=8    2,000    0    198        794  59.5  69.0  10.0  10.0    100 %
-    concurrency=64      20   10   15.8       66.7   330   606  10.0  10.0    6.7 %
-    concurrency=128      0    1      0          0     -     -     -     -      0 %
+                                                      TTFT ms  ─ TPOT ms ─
+    load                ok  err  req/s  out tok/s   p50   p99   p50    p99  goodput
+    concurrency=8    2,000    0    198        794  59.5  69.0  10.0   10.0    100 %
+    concurrency=64      20   10   15.8       66.7   330  ~606  10.0  ~10.0    6.7 %
+    concurrency=128      0    1      0          0     -     -     -      -      0 %
+    ~ too few values to rely on
     "#);
 }
 
@@ -261,16 +366,12 @@ fn the_summary_file() {
           "origin": "started",
           "verdict": {
             "valid": false,
+            "highest_percentile": "p50",
             "doubts": [
               {
                 "name": "errors",
                 "message": "10 of 30 requests failed (33 %); the figures describe the others",
                 "remedy": "look at the errors by kind; lower the load if the server is overloaded or limits the rate"
-              },
-              {
-                "name": "too_few_samples",
-                "message": "20 answers are too few for p90, which takes 100",
-                "remedy": "send more requests or run longer, or read a lower percentile"
               },
               {
                 "name": "token_counts_estimated",
@@ -281,12 +382,19 @@ fn the_summary_file() {
           },
           "window_start_unix_ns": 1700000000000000000,
           "window_end_unix_ns": 1700000001200000000,
+          "window_ended_by": "plan",
           "duration": 1.2,
+          "duration_s": 1.2,
+          "ramp_s": 0.0,
+          "elapsed_s": 1.241,
           "completed": 20,
           "failed": 10,
           "warmup": 0,
           "outside_window": 0,
+          "retried": 0,
           "retries": 0,
+          "retry_causes": {},
+          "mean_retrying_ms": null,
           "error_rate": 0.333333,
           "error_rate_ci95": [
             0.192305,
@@ -316,6 +424,11 @@ fn the_summary_file() {
             "estimate": 20
           },
           "tokens_per_chunk": 1.0,
+          "empty_answers": 0,
+          "completed_inside_window": 19,
+          "output_tokens_inside_window": 80.0,
+          "total_tokens_inside_window": 320.0,
+          "good_inside_window": 2,
           "request_throughput": 15.833333,
           "output_throughput": 66.666667,
           "total_token_throughput": 266.666667,
@@ -452,9 +565,11 @@ fn the_summary_file() {
             }
           },
           "delivery": null,
+          "in_flight_limit": null,
           "unstamped_chunk_share": 0.0,
           "merged_chunk_share": 0.0,
           "not_streamed_share": null,
+          "short_answer_share": null,
           "distinct_prompts": null,
           "clock_step_ms": null,
           "process": {
@@ -465,6 +580,33 @@ fn the_summary_file() {
         }
       ]
     }
+    "#);
+}
+
+#[test]
+fn what_a_limit_and_retries_did_is_in_the_summary_file() {
+    let mut out = Vec::new();
+    json::write(&mut out, &benchmark(vec![eventful()])).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let run = &summary["runs"][0];
+    let keys = [
+        "retried",
+        "retries",
+        "retry_causes",
+        "mean_retrying_ms",
+        "empty_answers",
+        "ramp_s",
+        "in_flight_limit",
+    ];
+    let told: Vec<String> = keys.iter().map(|key| format!("{key}: {}", run[*key])).collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    retried: 5
+    retries: 5
+    retry_causes: {"overloaded":5}
+    mean_retrying_ms: 40.0
+    empty_answers: 1
+    ramp_s: 0.5
+    in_flight_limit: {"limit":2,"mean_wait_ms":28.8,"median_client_lag_ms":0.0,"median_wait_ms":0.0,"p99_client_lag_ms":0.0,"p99_wait_ms":60.0,"waited_share":0.48}
     "#);
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use analysis::Origin;
 use domain::{
-    Arrival, Chunks, Connection, CountSource, Exchange, Failure, FailureKind, FinishReason,
-    Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
+    Arrival, Chunks, Connection, CountSource, Exchange, FailedAttempt, Failure, FailureKind,
+    FinishReason, Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage, WallAnchor,
 };
 use store::RunLabel;
 
@@ -44,9 +44,10 @@ pub(crate) fn success() -> Exchange {
         vantage: Vantage::Client,
         warmup: false,
         streamed: true,
-        attempts: 1,
+        failed_attempts: Vec::new(),
         timeline: Timeline {
             planned: at(0),
+            held: None,
             started,
             connection: Some(Connection {
                 resolve: Duration::from_micros(10),
@@ -72,15 +73,23 @@ pub(crate) fn success() -> Exchange {
     }
 }
 
-/// Refused with status 429 before any token.
+/// Refused with status 429 before any token: held for 0.5 ms, refused with 503 at 3 ms and tried again
+/// 20 ms later.
 pub(crate) fn failure() -> Exchange {
     let success = success();
     let message = "slow down,\n\"please\"".to_owned();
     Exchange {
         id: RequestId { run: 0xabc, index: 8 },
         server_request_id: None,
+        failed_attempts: vec![FailedAttempt {
+            kind: FailureKind::Overloaded,
+            status: Some(503),
+            failed: at(3_000),
+            pause: Duration::from_millis(20),
+        }],
         timeline: Timeline {
             connection: None,
+            held: Some(Duration::from_micros(500)),
             chunks: Chunks::default(),
             headers: Some(Arrival::at(at(40_000))),
             finished: Arrival::at(at(40_000)),

@@ -48,6 +48,8 @@ fn a_line_of_json_holds_everything() {
     "e2el_ms":82.000000,
     "tpot_ms":15.000000,
     "schedule_lag_ms":1.000000,
+    "held_ms":null,
+    "retrying_ms":null,
     "headers_lag_ms":0.030000,
     "finished_lag_ms":0.005000,
     "read_lag_ms_max":0.030000,
@@ -64,6 +66,7 @@ fn a_line_of_json_holds_everything() {
     "output_tokens_source":"tokenizer",
     "finish_reason":"stop",
     "error":null,
+    "failed_attempts":[],
     "chunk_ns":[50000000,60000000,80000000],
     "chunk_lag_ns":[20000,20000,20000]}
     "#);
@@ -83,7 +86,7 @@ fn a_failure_has_times_but_no_figures() {
     "vantage":"client",
     "warmup":false,
     "streamed":true,
-    "attempts":1,
+    "attempts":2,
     "origin":"planned",
     "planned_unix_ns":1700000000000000000,
     "started_unix_ns":1700000000001000000,
@@ -96,6 +99,8 @@ fn a_failure_has_times_but_no_figures() {
     "e2el_ms":null,
     "tpot_ms":null,
     "schedule_lag_ms":1.000000,
+    "held_ms":0.500000,
+    "retrying_ms":22.000000,
     "headers_lag_ms":0.000000,
     "finished_lag_ms":0.000000,
     "read_lag_ms_max":0.000000,
@@ -114,6 +119,10 @@ fn a_failure_has_times_but_no_figures() {
     "message":"slow down,\n\"please\"",
     "retry_after_ms":1500.000000,
     "retryable":true},
+    "failed_attempts":[{"kind":"overloaded",
+    "status":503,
+    "failed_unix_ns":1700000000003000000,
+    "pause_ms":20.000000}],
     "chunk_ns":[],
     "chunk_lag_ns":[]}
     "#);
@@ -135,9 +144,9 @@ fn csv_quotes_what_needs_it() {
         csv::append_line(&mut out, &Record::new(&exchange, &label(Origin::Planned), anchor()));
     }
     insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
-    request_id,server_request_id,run_index,model,scenario,load,user_id,turn,vantage,warmup,streamed,attempts,origin,planned_unix_ns,started_unix_ns,sent_unix_ns,headers_unix_ns,first_token_unix_ns,last_token_unix_ns,finished_unix_ns,ttft_ms,e2el_ms,tpot_ms,schedule_lag_ms,headers_lag_ms,finished_lag_ms,read_lag_ms_max,connection_resolve_ms,connection_connect_ms,connection_secure_ms,max_tokens,input_tokens,cache_read_tokens,cache_write_tokens,output_tokens,reasoning_tokens,input_tokens_source,output_tokens_source,finish_reason,error_kind,error_status,error_message,error_retry_after_ms,error_retryable
-    0000000000000abc-7,"req_""1""",2,smol,short_queries,"rate=5/s, burstiness=1",3,1,client,false,true,1,planned,1700000000000000000,1700000000001000000,1700000000001100000,1700000000050000000,1700000000051000000,1700000000081000000,1700000000082000000,51.000000,82.000000,15.000000,1.000000,0.030000,0.005000,0.030000,0.010000,0.200000,,64,12,4,0,3,,server,tokenizer,stop,,,,,
-    0000000000000abc-8,,2,smol,short_queries,"rate=5/s, burstiness=1",3,1,client,false,true,1,planned,1700000000000000000,1700000000001000000,1700000000001100000,1700000000040000000,,,1700000000040000000,,,,1.000000,0.000000,0.000000,0.000000,,,,64,12,0,0,0,,server,tokenizer,,rate_limited,429,"slow down,
+    request_id,server_request_id,run_index,model,scenario,load,user_id,turn,vantage,warmup,streamed,attempts,origin,planned_unix_ns,started_unix_ns,sent_unix_ns,headers_unix_ns,first_token_unix_ns,last_token_unix_ns,finished_unix_ns,ttft_ms,e2el_ms,tpot_ms,schedule_lag_ms,held_ms,retrying_ms,headers_lag_ms,finished_lag_ms,read_lag_ms_max,connection_resolve_ms,connection_connect_ms,connection_secure_ms,max_tokens,input_tokens,cache_read_tokens,cache_write_tokens,output_tokens,reasoning_tokens,input_tokens_source,output_tokens_source,finish_reason,error_kind,error_status,error_message,error_retry_after_ms,error_retryable
+    0000000000000abc-7,"req_""1""",2,smol,short_queries,"rate=5/s, burstiness=1",3,1,client,false,true,1,planned,1700000000000000000,1700000000001000000,1700000000001100000,1700000000050000000,1700000000051000000,1700000000081000000,1700000000082000000,51.000000,82.000000,15.000000,1.000000,,,0.030000,0.005000,0.030000,0.010000,0.200000,,64,12,4,0,3,,server,tokenizer,stop,,,,,
+    0000000000000abc-8,,2,smol,short_queries,"rate=5/s, burstiness=1",3,1,client,false,true,2,planned,1700000000000000000,1700000000001000000,1700000000001100000,1700000000040000000,,,1700000000040000000,,,,1.000000,0.500000,22.000000,0.000000,0.000000,0.000000,,,,64,12,0,0,0,,server,tokenizer,,rate_limited,429,"slow down,
     ""please""",1500.000000,true
     "#);
 }
@@ -154,6 +163,8 @@ fn columns_of_line(exchange: &Exchange) -> Vec<(String, Value)> {
             "connection" => columns.extend(group(key, &["resolve_ms", "connect_ms", "secure_ms"])),
             "error" => columns
                 .extend(group(key, &["kind", "status", "message", "retry_after_ms", "retryable"])),
+            // What they amount to has columns of its own.
+            "failed_attempts" => {}
             _ => columns.push((key.clone(), value.clone())),
         }
     }
@@ -218,6 +229,9 @@ fn on_the_wall(mut exchange: Exchange) -> Exchange {
     timeline.sent = timeline.sent.map(wall);
     timeline.headers = timeline.headers.map(wall_arrival);
     timeline.finished = wall_arrival(timeline.finished);
+    for attempt in &mut exchange.failed_attempts {
+        attempt.failed = wall(attempt.failed);
+    }
     exchange
 }
 
@@ -262,6 +276,7 @@ fn what_is_no_record_is_named_by_its_line() {
     check(&changed("\"client\"", "\"moon\""), "unknown vantage `moon`");
     check(&changed("\"stop\"", "null"), "either a finish_reason or an error");
     check(&changed("\"stop\"", "\"bored\""), "unknown finish_reason `bored`");
+    check(&changed("\"attempts\":1", "\"attempts\":2"), "one more than failed_attempts");
     check(&changed("[20000,20000,20000]", "[20000]"), "differ in length");
     check(&changed("\"headers_lag_ms\":0.030000", "\"headers_lag_ms\":null"), "go together");
     check(&changed("\"resolve_ms\":0.010000", "\"resolve_ms\":-1"), "is no duration");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use analysis::Origin;
 use domain::{
-    Arrival, Chunks, Connection, CountSource, Exchange, Failure, FailureKind, FinishReason,
-    Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage,
+    Arrival, Chunks, Connection, CountSource, Exchange, FailedAttempt, Failure, FailureKind,
+    FinishReason, Outcome, RequestId, Timeline, Timestamp, Tokens, Usage, Vantage,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -44,7 +44,7 @@ fn connection() -> impl Strategy<Value = Connection> {
 fn timeline() -> impl Strategy<Value = Timeline> {
     let chunks = vec((0..NANOS_MAX, any::<u32>()), 0..40);
     (
-        timestamp(),
+        (timestamp(), option::of(duration())),
         timestamp(),
         option::of(connection()),
         option::of(timestamp()),
@@ -52,15 +52,21 @@ fn timeline() -> impl Strategy<Value = Timeline> {
         chunks,
         arrival(),
     )
-        .prop_map(|(planned, started, connection, sent, headers, times, finished)| {
+        .prop_map(|((planned, held), started, connection, sent, headers, times, finished)| {
             let mut chunks = Chunks::default();
             for (nanos, lag) in times {
                 let arrived = started + Duration::from_nanos(nanos);
                 let read = arrived + Duration::from_nanos(lag.into());
                 chunks.push(started, Arrival { arrived, read });
             }
-            Timeline { planned, started, connection, sent, headers, chunks, finished }
+            Timeline { planned, held, started, connection, sent, headers, chunks, finished }
         })
+}
+
+fn failed_attempt() -> impl Strategy<Value = FailedAttempt> {
+    let kind = proptest::sample::select(&FailureKind::ALL[..]);
+    (kind, option::of(any::<u16>()), timestamp(), duration())
+        .prop_map(|(kind, status, failed, pause)| FailedAttempt { kind, status, failed, pause })
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
@@ -107,12 +113,13 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 pub(crate) fn exchange() -> impl Strategy<Value = Exchange> {
     let vantage = prop_oneof![Just(Vantage::Client), Just(Vantage::Gateway), Just(Vantage::Engine)];
     let names = (option::of(text()), words(), words());
-    let numbers = (any::<[u64; 3]>(), any::<[u32; 2]>(), any::<[bool; 2]>());
+    let numbers = (any::<[u64; 3]>(), any::<u32>(), any::<[bool; 2]>());
     let counts = (usage(), source(), source(), option::of(any::<u64>()));
-    (names, numbers, vantage, timeline(), counts, outcome()).prop_map(
-        |(names, numbers, vantage, timeline, counts, outcome)| {
+    let attempts = vec(failed_attempt(), 0..3);
+    (names, numbers, vantage, (attempts, timeline()), counts, outcome()).prop_map(
+        |(names, numbers, vantage, (failed_attempts, timeline), counts, outcome)| {
             let (server_request_id, model, scenario) = names;
-            let ([run, index, user], [turn, attempts], [warmup, streamed]) = numbers;
+            let ([run, index, user], turn, [warmup, streamed]) = numbers;
             let (usage, input_source, output_source, max_tokens) = counts;
             Exchange {
                 id: RequestId { run, index },
@@ -124,7 +131,7 @@ pub(crate) fn exchange() -> impl Strategy<Value = Exchange> {
                 vantage,
                 warmup,
                 streamed,
-                attempts,
+                failed_attempts,
                 timeline,
                 usage,
                 input_source,
