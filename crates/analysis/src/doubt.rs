@@ -275,10 +275,7 @@ impl Doubt {
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::AllFailed { .. } => {
-                "check the address, the key and the model's name; the error samples say what the \
-                 server answered"
-            }
+            Self::AllFailed { kind, .. } => remedy_of_failure(*kind),
             Self::Errors { .. } => {
                 "look at the errors by kind; lower the load if the server is overloaded or limits \
                  the rate"
@@ -353,4 +350,28 @@ impl Doubt {
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+/// What to do where every request fails the same way.
+const fn remedy_of_failure(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Connect(_) => "check the address, and that a server listens there",
+        FailureKind::ClientResources => {
+            "allow this machine more open files and ports, or ask for fewer connections"
+        }
+        FailureKind::Timeout => "give the answers longer, or lower the load",
+        FailureKind::Unauthorized => {
+            "give the right key; the error samples say what the server answered"
+        }
+        FailureKind::RateLimited | FailureKind::Overloaded => "lower the load",
+        FailureKind::Cancelled => "let the requests in flight end before the run does",
+        FailureKind::Rejected
+        | FailureKind::ServerError
+        | FailureKind::InStream
+        | FailureKind::Truncated
+        | FailureKind::Malformed => {
+            "check the model's name and the settings sent; the error samples say what the server \
+             answered"
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Gathers a run's requests as they finish, in little memory, into a
 //! [`RunSummary`](crate::RunSummary).
 //!
-//! Taking in happens here, into a [`row`] a request and a [`tally`] for what is only counted;
-//! [`conclusion`] sums up what was taken in.
+//! Taking in happens here, into a `row` a request and a `tally` for what is only counted;
+//! `conclusion` sums up what was taken in.
 
 mod conclusion;
 mod row;

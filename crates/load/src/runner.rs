@@ -1,7 +1,7 @@
 //! Carries out a plan: prepares connections, warms up, starts each request when it is due, and
 //! waits for the last answer.
 //!
-//! [`prelude`] is what comes before the measured window. In it, [`closed_loop`] and [`open_loop`] are
+//! `prelude` is what comes before the measured window. In it, `closed_loop` and `open_loop` are
 //! the two ways in which requests come; both ask here whether another one may be sent, and send it.
 
 mod closed_loop;

@@ -257,7 +257,7 @@ fn a_run_that_failed() {
     warning: stopped before the plan was done
       help: the figures are of what was measured until then
     warning: all 1 requests failed, most of them: connect
-      help: check the address, the key and the model's name; the error samples say what the server answered
+      help: check the address, and that a server listens there
     "#);
 }
 
@@ -286,7 +286,7 @@ fn the_table_of_a_wide_terminal() {
     warning: smol · short_queries · concurrency=64: token counts of 100 % of requests are estimates
       help: have the server report usage, or name the model's tokenizer
     warning: smol · short_queries · concurrency=128: all 1 requests failed, most of them: connect
-      help: check the address, the key and the model's name; the error samples say what the server answered
+      help: check the address, and that a server listens there
     "#);
 }
 
