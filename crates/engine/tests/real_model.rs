@@ -8,7 +8,7 @@ use domain::{
     Chunk, Completion, Failure, FailureKind, FinishReason, Message, Model as _, Payload, Progress,
     Prompt, Request, RequestId, Role, Sampling, Sink, SystemClock, Timestamp, Tokens,
 };
-use engine::{Batching, Engine, EngineConfig};
+use engine::{Batching, Engine, EngineConfig, PlainText};
 use llama::{
     Batch, Context, ContextOptions, FlashAttention, KvType, Library, Model, ModelOptions,
     SequenceId, Token, greedy,
@@ -297,7 +297,16 @@ async fn conversations_take_the_models_form() {
     assert_eq!(usage.input, Tokens(model.tokenize(&text, true).len() as u64));
 
     let (whole, _) = send(&engine, &Request { stream: false, ..asked }).await;
-    assert_eq!((whole.text, whole.chunks.len()), (told.text, 1), "unstreamed: all at once");
+    assert_eq!((&whole.text, whole.chunks.len()), (&told.text, 1), "unstreamed: all at once");
+
+    // Plain text takes that form too where the engine is told so.
+    let plain = request("Say only: yes", 32);
+    let (continued, _) = send(&engine, &plain).await;
+    assert_ne!(continued.text, told.text);
+    let engine = start(&model, EngineConfig { plain_text: PlainText::Said, ..config() });
+    let (said, result) = send(&engine, &plain).await;
+    assert_eq!(said.text, told.text);
+    assert_eq!(result.expect("the request succeeds").usage, completion.usage);
 }
 
 #[tokio::test]

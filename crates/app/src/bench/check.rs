@@ -7,6 +7,7 @@ use std::time::Duration;
 use analysis::{Convention, Slo};
 use dialect::{IgnoreEos, LimitField, RequestOptions};
 use domain::{Sampling, Secret, Seed, WireFormat};
+use engine::PlainText;
 use load::{Arrivals, Closed, Load, Open, Stop};
 use provider::{BaseUrl, HttpVersion, Retries, Target, TargetError, Timeouts, Tls};
 
@@ -54,8 +55,8 @@ pub(crate) struct Bench {
 pub(crate) enum Subject {
     /// A server. The endpoint is a guess where the user named none.
     Remote { target: Box<Target>, is_guess: bool },
-    /// A model file in this process.
-    Embedded { model: String },
+    /// A model file in this process, and what prompts of text are to it, where the user said.
+    Embedded { model: String, plain_text: Option<PlainText> },
 }
 
 impl Bench {
@@ -66,7 +67,7 @@ impl Bench {
         let loads = loads(&settings.load)?;
         let stop = stop(&settings.load)?;
         let embedded = match &subject {
-            Subject::Embedded { model } => Some(crate::engine_source::name_of(model)),
+            Subject::Embedded { model, .. } => Some(crate::engine_source::name_of(model)),
             Subject::Remote { .. } => None,
         };
         let lengths_left_to = match &subject {
@@ -133,7 +134,11 @@ impl Bench {
 
 fn subject(target: &TargetSettings, workload: &WorkloadSettings) -> Result<Subject, UserError> {
     if let Some(model) = &target.engine {
-        return Ok(Subject::Embedded { model: model.clone() });
+        let plain_text = target.endpoint_type.map(|endpoint| match endpoint {
+            EndpointType::Completions => PlainText::Continued,
+            EndpointType::Chat | EndpointType::Messages => PlainText::Said,
+        });
+        return Ok(Subject::Embedded { model: model.clone(), plain_text });
     }
     let Some(url) = &target.url else {
         return Err(UserError::usage("nothing to test").hint(

@@ -66,7 +66,7 @@ fn target_entries(settings: &TargetSettings, bench: &Bench) -> Map<String, Value
     } = settings;
     let stream = bench.stream;
     object(match &bench.subject {
-        Subject::Embedded { model } => json!({
+        Subject::Embedded { model, .. } => json!({
             "stream": stream,
             "engine": engine_entries(model, embedded),
         }),

@@ -1,6 +1,6 @@
 //! Which settings are about which subject: one that would do nothing is refused, never ignored.
 
-use super::settings::BenchSettings;
+use super::settings::{BenchSettings, EndpointType};
 use crate::failure::UserError;
 
 /// Refuses settings that are about another subject than the one named.
@@ -25,6 +25,12 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
             return Err(UserError::usage(format!("{flag} {reason}")).hint("leave it out"));
         }
     }
+    if is_engine && target.endpoint_type == Some(EndpointType::Messages) {
+        return Err(UserError::usage(
+            "--endpoint-type messages is about a server; --engine runs in this process",
+        )
+        .hint("use chat or completions, or leave it out"));
+    }
     if settings.workload.output_len.is_some() && settings.workload.max_tokens.is_some() {
         return Err(UserError::usage("--max-tokens overrules the lengths of --output-len")
             .hint("leave one of the two out"));
@@ -39,10 +45,9 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
 /// Whether a flag was given, and its name.
 pub(super) type Given = (bool, &'static str);
 
-pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
+pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 12] {
     let target = &settings.target;
     [
-        (target.endpoint_type.is_some(), "--endpoint-type"),
         (target.api_key_file.is_some(), "--api-key-file"),
         (!target.header.is_empty(), "--header"),
         (target.extra_body.is_some(), "--extra-body"),

@@ -100,7 +100,8 @@ pub(crate) struct TargetSettings {
     /// Model file for the embedded engine: a GGUF path, or hf:OWNER/REPO/FILE
     #[arg(long, value_name = "MODEL", conflicts_with = "url")]
     pub(crate) engine: Option<String>,
-    /// Endpoint the server answers on; found out where it can be
+    /// Endpoint the server answers on; found out where it can be. With --engine, whether prompts of
+    /// text are chat or are continued: chat where the model has a chat template
     #[arg(long, value_name = "TYPE")]
     pub(crate) endpoint_type: Option<EndpointType>,
     /// Model to ask for, or several with commas; the server's first where it lists them
