@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use domain::Clock;
-use engine::{Batching, Engine, EngineConfig};
+use engine::{Batching, Engine, EngineConfig, PlainText};
 use llama::{Library, ModelOptions};
 // hf-hub leaves its TLS to the program: naming ureq here, with the feature in Cargo.toml, gives it one.
 use ureq as _;
@@ -100,10 +100,12 @@ impl EmbeddedSettings {
     }
 }
 
-/// Loads `model` and starts the engine on it.
+/// Loads `model` and starts the engine on it. `plain_text` says what prompts of plain text are;
+/// `None` is what the model is made for, conversations if it has a form for them.
 pub(crate) fn start(
     model: &str,
     settings: &EmbeddedSettings,
+    plain_text: Option<PlainText>,
     clock: Arc<dyn Clock>,
 ) -> Result<Engine, UserError> {
     settings.check()?;
@@ -112,7 +114,9 @@ pub(crate) fn start(
     let options = ModelOptions { gpu_layers: settings.gpu_layers, ..ModelOptions::default() };
     let loaded = llama::Model::load(&library, &path, options)
         .map_err(|error| UserError::new(Exit::Model, error.to_string()))?;
-    Engine::start(loaded, settings.config(), clock)
+    let made_for = if loaded.has_template() { PlainText::Said } else { PlainText::Continued };
+    let plain_text = plain_text.unwrap_or(made_for);
+    Engine::start(loaded, EngineConfig { plain_text, ..settings.config() }, clock)
         .map_err(|error| UserError::new(Exit::Model, error.to_string()))
 }
 

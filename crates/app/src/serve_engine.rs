@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::{ModelServer, Served};
 use clap::Args;
 use domain::{Clock, Model, SystemClock};
-use engine::{Engine, Snapshot};
+use engine::{Engine, PlainText, Snapshot};
 
 use crate::engine_source::{self, EmbeddedSettings};
 use crate::failure::{Exit, FREE_PORT, UserError};
@@ -50,7 +50,10 @@ pub(crate) fn main(settings: &EngineSettings) -> Outcome {
     let _ = limit::raise();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let embedded = &settings.embedded;
-    let engine = Arc::new(engine_source::start(&settings.model, embedded, Arc::clone(&clock))?);
+    // Text comes to the completions endpoint alone, which continues it.
+    let plain_text = Some(PlainText::Continued);
+    let engine = engine_source::start(&settings.model, embedded, plain_text, Arc::clone(&clock))?;
+    let engine = Arc::new(engine);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -40,6 +40,17 @@ impl Batching {
     }
 }
 
+/// What the engine makes of a prompt that is plain text and no conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlainText {
+    /// It is continued as it stands, as a completions endpoint does. A model that is made for
+    /// conversations often takes a question for the end of a text, and answers nothing.
+    #[default]
+    Continued,
+    /// It is what a user says, as at a chat endpoint, and takes the model's chat form.
+    Said,
+}
+
 /// The engine's settings. [`EngineConfig::default`] suits a small model on a small machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
@@ -74,6 +85,8 @@ pub struct EngineConfig {
     pub keys: KvType,
     /// Format of the cache's values.
     pub values: KvType,
+    /// What a prompt of plain text is.
+    pub plain_text: PlainText,
     /// Seed of the draws of requests that bring none.
     pub seed: Seed,
 }
@@ -95,6 +108,7 @@ impl Default for EngineConfig {
             flash_attention: FlashAttention::Auto,
             keys: KvType::F16,
             values: KvType::F16,
+            plain_text: PlainText::default(),
             seed: Seed(0),
         }
     }

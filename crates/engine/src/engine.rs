@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use domain::{
-    BoxFuture, Clock, Completion, Failure, FailureKind, Model, Progress, Prompt, Request, Seed,
-    Sink,
+    BoxFuture, Clock, Completion, Failure, FailureKind, Message, Model, Progress, Prompt, Request,
+    Role, Seed, Sink,
 };
 use llama::{Batch, Context, ContextOptions, LoadError, Sampling, Token};
 
-use crate::config::{ConfigError, EngineConfig};
+use crate::config::{ConfigError, EngineConfig, PlainText};
 use crate::intake::{Intake, Job, Refusal};
 use crate::mailbox::{Delivery, Mailbox, Reply};
 use crate::schedule::{Limits, Schedule, Tick};
@@ -135,15 +135,21 @@ impl Engine {
 
     /// The prompt's tokens, a conversation in the model's own form.
     fn tokens(&self, prompt: &Prompt) -> Result<Vec<Token>, Failure> {
-        match prompt {
-            Prompt::Text(text) => Ok(self.model.tokenize(text, true)),
-            Prompt::Messages(messages) => {
-                let now_unix_s = self.clock.unix_nanos() / 1_000_000_000;
-                let text = self.model.apply_template(messages, now_unix_s);
-                let text = text.map_err(|error| rejected(error.to_string()))?;
-                Ok(self.model.tokenize(&text, true))
+        let said;
+        let messages = match (prompt, self.config.plain_text) {
+            (Prompt::Text(text), PlainText::Continued) => {
+                return Ok(self.model.tokenize(text, true));
             }
-        }
+            (Prompt::Text(text), PlainText::Said) => {
+                said = [Message { role: Role::User, content: Arc::clone(text) }];
+                &said
+            }
+            (Prompt::Messages(messages), _) => &messages[..],
+        };
+        let now_unix_s = self.clock.unix_nanos() / 1_000_000_000;
+        let text = self.model.apply_template(messages, now_unix_s);
+        let text = text.map_err(|error| rejected(error.to_string()))?;
+        Ok(self.model.tokenize(&text, true))
     }
 
     fn job(&self, request: &Request) -> Result<Job, Failure> {

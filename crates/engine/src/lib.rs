@@ -22,6 +22,6 @@ mod stats;
 mod stop;
 mod worker;
 
-pub use config::{Batching, ConfigError, EngineConfig};
+pub use config::{Batching, ConfigError, EngineConfig, PlainText};
 pub use engine::{Engine, StartError};
 pub use stats::Snapshot;

@@ -126,16 +126,23 @@ impl Model {
         &self.inner.path
     }
 
-    /// llama.cpp's one-line description: architecture, size and quantization.
+    /// The architecture, the number of weights and the format of most of them, such as
+    /// `llama 135M Q4_0`.
+    ///
+    /// The last is llama.cpp's word. Its own description gives the size too, but guesses it from the
+    /// number of layers: it calls this model of 135 million weights `256M`.
     #[must_use]
     pub fn description(&self) -> String {
         let functions = self.inner.library.functions();
-        self.inner
-            .buffered(|buffer, size| {
-                // SAFETY: the buffer has the size given.
-                unsafe { (functions.llama_model_desc)(self.inner.raw.as_ptr(), buffer, size) }
-            })
-            .unwrap_or_default()
+        let own = self.inner.buffered(|buffer, size| {
+            // SAFETY: the buffer has the size given.
+            unsafe { (functions.llama_model_desc)(self.inner.raw.as_ptr(), buffer, size) }
+        });
+        let own = own.unwrap_or_default();
+        let mut words = own.splitn(3, ' ');
+        let (architecture, _guessed_size, format) = (words.next(), words.next(), words.next());
+        let size = weights_in_words(self.parameters());
+        format!("{} {size} {}", architecture.unwrap_or_default(), format.unwrap_or_default())
     }
 
     /// The value of a metadata key of the file, such as `general.name`.
@@ -220,6 +227,15 @@ impl Model {
     #[must_use]
     pub fn control_tokens(&self) -> &[Token] {
         &self.inner.control_tokens
+    }
+
+    /// Whether the model has a form for conversations.
+    #[must_use]
+    pub fn has_template(&self) -> bool {
+        match &self.inner.template {
+            Ok(_) => true,
+            Err(reason) => !reason.is_empty(),
+        }
     }
 
     /// Puts a conversation into the model's own form, ready for the answer. `now_unix_s` is the
@@ -408,6 +424,18 @@ impl Tokenizer for Model {
     }
 }
 
+/// A number of weights as models are called by it: `135M`, `1.2B`, `71B`.
+fn weights_in_words(count: u64) -> String {
+    let billions = count as f64 / 1e9;
+    if billions >= 9.95 {
+        format!("{billions:.0}B")
+    } else if billions >= 0.9995 {
+        format!("{billions:.1}B")
+    } else {
+        format!("{:.0}M", billions * 1e3)
+    }
+}
+
 /// Refuses a file that does not begin as GGUF does, so that a wrong file is told from a damaged one.
 fn check_magic(path: &Path) -> Result<(), LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
@@ -421,5 +449,25 @@ fn check_magic(path: &Path) -> Result<(), LoadError> {
             Err(LoadError::NotGguf { path: path.to_owned() })
         }
         Err(error) => Err(unreadable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_counted_as_models_are_called() {
+        for (count, words) in [
+            (134_515_008, "135M"),
+            (999_400_000, "999M"),
+            (999_600_000, "1.0B"),
+            (1_235_814_400, "1.2B"),
+            (9_940_000_000, "9.9B"),
+            (9_960_000_000, "10B"),
+            (70_553_706_496, "71B"),
+        ] {
+            assert_eq!(weights_in_words(count), words);
+        }
     }
 }

@@ -12,6 +12,10 @@ use crate::log;
 /// What most of a file's weights are stored as (`enum llama_ftype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileType {
+    /// Numbers of 32 bits.
+    F32,
+    /// Numbers of 16 bits.
+    F16,
     /// 4 bits and a scale for each 32 weights.
     Q4_0,
     /// 8 bits and a scale for each 32 weights.
@@ -21,6 +25,8 @@ pub enum FileType {
 impl FileType {
     const fn raw(self) -> i32 {
         match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
             Self::Q4_0 => 2,
             Self::Q8_0 => 7,
         }

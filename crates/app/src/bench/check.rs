@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use analysis::{Convention, Slo};
 use domain::{Sampling, Seed};
+use engine::PlainText;
 use load::{Arrivals, Closed, Load, Open, Stop};
 use provider::{HttpVersion, Target, Timeouts};
 
-use super::settings::{ArrivalKind, BenchSettings, ConventionKind, LoadSettings, WorkloadSettings};
+use super::settings::{
+    ArrivalKind, BenchSettings, ConventionKind, EndpointType, LoadSettings, WorkloadSettings,
+};
 use super::{scope, server};
 use crate::failure::{Exit, UserError};
 use crate::limit::Connections;
@@ -52,8 +55,8 @@ pub(crate) struct Bench {
 pub(crate) enum Subject {
     /// A server. The endpoint is a guess where the user named none.
     Remote { target: Box<Target>, is_guess: bool },
-    /// A model file in this process.
-    Embedded { model: String },
+    /// A model file in this process, and what prompts of text are to it, where the user said.
+    Embedded { model: String, plain_text: Option<PlainText> },
 }
 
 impl Subject {
@@ -74,7 +77,7 @@ impl Bench {
         let loads = loads(&settings.load)?;
         let stop = stop(&settings.load)?;
         let embedded = match &subject {
-            Subject::Embedded { model } => Some(crate::engine_source::name_of(model)),
+            Subject::Embedded { model, .. } => Some(crate::engine_source::name_of(model)),
             Subject::Remote { .. } => None,
         };
         let lengths_left_to = match &subject {
@@ -152,7 +155,11 @@ impl Bench {
 fn subject(settings: &BenchSettings) -> Result<Subject, UserError> {
     let named = &settings.target;
     if let Some(model) = &named.engine {
-        return Ok(Subject::Embedded { model: model.clone() });
+        let plain_text = named.endpoint_type.map(|endpoint| match endpoint {
+            EndpointType::Completions => PlainText::Continued,
+            EndpointType::Chat | EndpointType::Messages => PlainText::Said,
+        });
+        return Ok(Subject::Embedded { model: model.clone(), plain_text });
     }
     let Some(url) = &named.url else {
         return Err(UserError::usage("nothing to test").hint(

@@ -25,7 +25,9 @@ pub(super) fn config(settings: &BenchSettings, bench: &Bench, ready: &Ready) -> 
     // What is checked holds these. Keys and paths of keys stay out.
     let TargetSettings { url: _, engine: _, endpoint_type: _, model: _, api_key_file: _ } = target;
     let mut entries = match &bench.subject {
-        Subject::Embedded { model } => object(json!({ "engine": engine_entries(model, embedded) })),
+        Subject::Embedded { model, .. } => {
+            object(json!({ "engine": engine_entries(model, embedded) }))
+        }
         Subject::Remote { target, .. } => server_entries(http, target),
     };
     entries.insert("target".to_owned(), json!(ready.description));

@@ -30,7 +30,9 @@ fn rivals(flag: &str, settings: &BenchSettings) -> Vec<&'static str> {
         ]
         .concat(),
         "url" => [&["engine"], &*names(&scope::about_engines(settings))].concat(),
-        "engine" => [&["url"], &*names(&scope::about_servers(settings))].concat(),
+        "engine" => {
+            [&["url", "endpoint-type"][..], &*names(&scope::about_servers(settings))].concat()
+        }
         "no-http2" => vec!["streams-max"],
         "dataset" => vec!["scenario", "input-len", "output-len", "prefix-len"],
         "scenario" => vec!["dataset", "input-len", "output-len", "prefix-len"],

@@ -1,6 +1,6 @@
 //! Which settings are about which subject: one that would do nothing is refused, never ignored.
 
-use super::settings::BenchSettings;
+use super::settings::{BenchSettings, EndpointType};
 use crate::failure::UserError;
 use crate::value::{Count, Span};
 
@@ -30,6 +30,12 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
         if is_zero {
             return Err(UserError::usage(format!("{flag} 0 {problem}")).hint(hint));
         }
+    }
+    if is_engine && settings.target.endpoint_type == Some(EndpointType::Messages) {
+        return Err(UserError::usage(
+            "--endpoint-type messages is about a server; --engine runs in this process",
+        )
+        .hint("use chat or completions, or leave it out"));
     }
     if settings.workload.output_len.is_some() && settings.workload.max_tokens.is_some() {
         return Err(UserError::usage("--max-tokens overrules the lengths of --output-len")
@@ -71,10 +77,9 @@ fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'stat
 /// Whether a flag was given, and its name.
 pub(super) type Given = (bool, &'static str);
 
-pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
+pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 12] {
     let (target, http) = (&settings.target, &settings.http);
     [
-        (target.endpoint_type.is_some(), "--endpoint-type"),
         (target.api_key_file.is_some(), "--api-key-file"),
         (!http.header.is_empty(), "--header"),
         (http.extra_body.is_some(), "--extra-body"),

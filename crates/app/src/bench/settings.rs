@@ -95,7 +95,8 @@ pub(crate) struct TargetSettings {
     /// Models to ask for, with commas [default: the first the server lists]
     #[arg(long, value_name = "NAMES")]
     pub(crate) model: Option<List<String>>,
-    /// chat or completions (OpenAI), or messages (Anthropic) [default: what the URL suggests]
+    /// chat or completions (OpenAI), or messages (Anthropic) [default: what the URL suggests; with
+    /// --engine chat, where the model has a chat template]
     #[arg(long, value_name = "TYPE", hide_possible_values = true)]
     pub(crate) endpoint_type: Option<EndpointType>,
     /// File whose first line is the API key [default: OPENAI_API_KEY or ANTHROPIC_API_KEY]

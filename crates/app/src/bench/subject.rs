@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Clock, FailureKind, Model, Tokenizer};
-use engine::Engine;
+use engine::{Engine, PlainText};
 use provider::probe::{self, ProbeError, Probed};
 use provider::{HttpVersion, Provider, Target};
 
@@ -33,16 +33,20 @@ pub(crate) async fn open(
 ) -> Result<Ready, UserError> {
     match &bench.subject {
         Subject::Remote { target, is_guess } => open_remote(bench, target, *is_guess, clock).await,
-        Subject::Embedded { model } => {
-            let engine = engine_source::start(model, embedded, clock)?;
+        Subject::Embedded { model, plain_text } => {
+            let engine = engine_source::start(model, embedded, *plain_text, clock)?;
             Ok(ready_engine(engine, bench.models.clone()))
         }
     }
 }
 
 fn ready_engine(engine: Engine, names: Vec<String>) -> Ready {
+    let form = match engine.config().plain_text {
+        PlainText::Said => "chat",
+        PlainText::Continued => "completions",
+    };
     let description = format!(
-        "embedded engine, llama.cpp {} ({}), {}",
+        "embedded engine, llama.cpp {} ({}), {}, {form}",
         engine.model().library().version(),
         engine.model().library().backends().join(", "),
         engine.model().description()

@@ -261,6 +261,12 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
             ("bench --engine m.gguf --timeout 5s", 2, "--timeout is about a server", "leave it"),
             ("bench --engine m.gguf --insecure", 2, "--insecure is about a server", "leave it"),
             (
+                "bench --engine m.gguf --endpoint-type messages",
+                2,
+                "--endpoint-type messages is about a server",
+                "help: use chat or completions",
+            ),
+            (
                 "bench --url http://{none} --dataset none.jsonl",
                 3,
                 "cannot read none.jsonl",

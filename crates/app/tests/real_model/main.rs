@@ -145,6 +145,26 @@ fn every_way_of_batching_answers_all_requests() {
 }
 
 #[test]
+fn prompts_are_chat_unless_they_are_to_be_continued() {
+    let Some(desk) = Desk::new() else { return };
+    let ask = |flags: &str| {
+        let line = format!(
+            "bench --engine {{model}} --num-prompts 1 --max-tokens 1 --output json {flags}"
+        );
+        let run = desk.prony(&[], &line, &desk.model());
+        assert_eq!(run.code, Some(0), "{flags}: {}", run.stderr);
+        let summary = parsed(&run.stdout);
+        let target = summary["config"]["target"].as_str().expect("it is named");
+        let form = target.rsplit(' ').next().expect("a text has an end").to_owned();
+        (form, summary["runs"][0]["total_input_tokens"].as_u64().expect("they are counted"))
+    };
+    let (chat, text) = (ask("--endpoint-type chat"), ask("--endpoint-type completions"));
+    assert_eq!((&*chat.0, &*text.0), ("chat", "completions"));
+    assert!(chat.1 > text.1 + 20, "the model's form comes on top: {} and {}", chat.1, text.1);
+    assert_eq!(ask(""), chat, "this model is made for chat");
+}
+
+#[test]
 fn a_full_queue_refuses() {
     let Some(desk) = Desk::new() else { return };
     let line = "bench --engine {model} --concurrency 8 --num-prompts 8 --max-tokens 8 \

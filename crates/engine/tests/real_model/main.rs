@@ -1,5 +1,7 @@
-//! The engine on a small real model. Skipped where library or model is not
-//! installed, except under CI.
+//! The engine on a small real model. Skipped where library or model is not installed, except under
+//! CI.
+
+mod alone;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +10,10 @@ use domain::{
     Chunk, Completion, Failure, FailureKind, FinishReason, Message, Model as _, Payload, Progress,
     Prompt, Request, RequestId, Role, Sampling, Sink, SystemClock, Timestamp, Tokens,
 };
-use engine::{Batching, Engine, EngineConfig};
-use llama::{
-    Batch, Context, ContextOptions, FlashAttention, KvType, Library, Model, ModelOptions,
-    SequenceId, Token, greedy,
-};
+use engine::{Batching, Engine, EngineConfig, PlainText};
+use llama::{Library, Model, ModelOptions};
+
+use alone::{Alone, Rounding};
 
 /// The model, or `None` where it is not installed.
 fn real_model() -> Option<Model> {
@@ -98,77 +99,6 @@ async fn until(engine: &Engine, done: impl Fn(&engine::Snapshot) -> bool) {
     }
 }
 
-fn context(model: &Model, sequences: u32) -> Context {
-    let options = ContextOptions {
-        context: 2_048,
-        batch: 512,
-        micro_batch: 512,
-        sequences,
-        threads: 1,
-        threads_batch: 1,
-        unified: true,
-        flash_attention: FlashAttention::Auto,
-        keys: KvType::F16,
-        values: KvType::F16,
-    };
-    Context::new(model, options).expect("memory suffices")
-}
-
-/// One bare greedy run: llama.cpp, and nothing of the engine.
-struct Alone {
-    prompt: Vec<Token>,
-    tokens: Vec<Token>,
-    logits: Vec<Vec<f32>>,
-}
-
-impl Alone {
-    fn run(model: &Model, prompt: &str, length: usize) -> Self {
-        let mut context = context(model, 1);
-        let prompt = model.tokenize(prompt, true);
-        let (mut tokens, mut logits) = (Vec::new(), Vec::new());
-        let mut batch = Batch::default();
-        let mut next = prompt.clone();
-        let mut position = 0;
-        while tokens.len() < length {
-            batch.clear();
-            for (index, &token) in next.iter().enumerate() {
-                batch.push(token, position, SequenceId(0), index + 1 == next.len());
-                position += 1;
-            }
-            context.decode(&mut batch).expect("there is room");
-            let row = context.logits(batch.len() - 1).to_vec();
-            let token = greedy(&row);
-            logits.push(row);
-            tokens.push(token);
-            if model.is_end(token) {
-                break;
-            }
-            next = vec![token];
-        }
-        Self { prompt, tokens, logits }
-    }
-
-    fn pieces(&self, model: &Model) -> Vec<Vec<u8>> {
-        let piece = |&token: &Token| {
-            let mut bytes = Vec::new();
-            model.piece(token, &mut bytes);
-            bytes
-        };
-        self.tokens.iter().map(piece).collect()
-    }
-
-    fn text(&self, model: &Model) -> String {
-        String::from_utf8_lossy(&self.pieces(model).concat()).into_owned()
-    }
-
-    /// The two best logits' distance at a step.
-    fn gap(&self, step: usize) -> f32 {
-        let mut row = self.logits[step].clone();
-        row.sort_by(|a, b| b.total_cmp(a));
-        row[0] - row[1]
-    }
-}
-
 const PROMPTS: [&str; 8] = [
     "The capital of France is",
     "Once upon a time, in a small village by the sea,",
@@ -179,107 +109,6 @@ const PROMPTS: [&str; 8] = [
     "In 1821 Gaspard de Prony described a brake that",
     "1, 1, 2, 3, 5, 8, 13,",
 ];
-
-/// By how much a logit may differ between a sequence computed alone and one computed in a batch of
-/// others that shares its cache: attention then adds up in another order, and rounding the
-/// activations to 8 bits, as a 4-bit model does before each product, makes whole steps of it.
-/// Logits of this model span about 40; half of all differ by less than a tenth of this.
-const LOGIT_BOUND: f32 = 2.5;
-/// The same for the root mean square over a row.
-const LOGIT_BOUND_MEAN: f32 = 0.5;
-
-#[tokio::test]
-async fn alone_greedy_tokens_are_llamas_own() {
-    let Some(model) = real_model() else { return };
-    let engine = start(&model, config());
-    for prompt in PROMPTS {
-        let alone = Alone::run(&model, prompt, 32);
-        let (told, result) = send(&engine, &request(prompt, 32)).await;
-        let completion = result.expect("the request succeeds");
-        assert_eq!(told.text, alone.text(&model), "{prompt}");
-        let usage = completion.usage.expect("the engine counts tokens");
-        assert_eq!(usage.input, Tokens(alone.prompt.len() as u64));
-        assert_eq!(usage.output, Tokens(alone.tokens.len() as u64));
-        let ended = model.is_end(*alone.tokens.last().expect("there is a token"));
-        let finish = if ended { FinishReason::Stop } else { FinishReason::Length };
-        assert_eq!(completion.finish, finish);
-        assert!(told.sent.expect("it was sent") <= told.chunks[0]);
-        assert!(told.chunks.is_sorted());
-    }
-}
-
-#[tokio::test]
-async fn in_a_full_batch_tokens_differ_only_where_the_best_two_were_close() {
-    let Some(model) = real_model() else { return };
-    let alone: Vec<Alone> = PROMPTS.iter().map(|prompt| Alone::run(&model, prompt, 32)).collect();
-
-    let (worst, mean) = teacher_forced_difference(&model, &alone);
-    println!("a logit differs by {worst} at most and {mean} in the mean");
-    assert!(worst < LOGIT_BOUND, "logits differ by {worst}");
-    assert!(mean < LOGIT_BOUND_MEAN, "logits differ by {mean} in the mean");
-
-    let engine = Arc::new(start(&model, config()));
-    let requests = PROMPTS.map(|prompt| request(prompt, 32));
-    let answers = send_all(&engine, &requests).await;
-    let mut same = 0;
-    for (alone, (told, _)) in alone.iter().zip(&answers) {
-        let mut agreed = Vec::new();
-        let differs = alone.pieces(&model).iter().position(|piece| {
-            agreed.extend_from_slice(piece);
-            !told.text.as_bytes().starts_with(&agreed)
-        });
-        match differs {
-            None => same += 1,
-            Some(step) => {
-                let gap = alone.gap(step);
-                assert!(gap < LOGIT_BOUND, "differs at {step}, where the gap was {gap}");
-            }
-        }
-    }
-    println!("{same} of 8 answers are the same to the last token");
-    assert_eq!(engine.snapshot().completed, 8);
-}
-
-/// Feeds the tokens of the lone runs to one batch of all of them, step by step, and says by how
-/// much a logit differs at most, and in the root of the mean square.
-fn teacher_forced_difference(model: &Model, alone: &[Alone]) -> (f32, f32) {
-    let mut context = context(model, alone.len() as u32);
-    let mut batch = Batch::default();
-    let mut outputs = Vec::new();
-    for (index, alone) in alone.iter().enumerate() {
-        let last = alone.prompt.len() - 1;
-        for (position, &token) in alone.prompt.iter().enumerate() {
-            let id = SequenceId(index as u32);
-            let at = batch.push(token, position as u32, id, position == last);
-            if position == last {
-                outputs.push((index, at));
-            }
-        }
-    }
-    let (mut worst, mut squares, mut count) = (0.0_f32, 0.0_f32, 0_usize);
-    for step in 0.. {
-        if outputs.is_empty() {
-            return (worst, (squares / count as f32).sqrt());
-        }
-        context.decode(&mut batch).expect("there is room");
-        for (index, at) in outputs.drain(..) {
-            let expect = &alone[index].logits[step];
-            let row = context.logits(at).iter().zip(expect).map(|(a, b)| (a - b).abs());
-            let (largest, sum) =
-                row.fold((worst, 0.0), |(largest, sum), d| (d.max(largest), sum + d * d));
-            (worst, squares, count) = (largest, squares + sum, count + expect.len());
-        }
-        batch.clear();
-        for (index, alone) in alone.iter().enumerate() {
-            if step + 1 < alone.tokens.len() {
-                let position = (alone.prompt.len() + step) as u32;
-                let id = SequenceId(index as u32);
-                outputs.push((index, batch.push(alone.tokens[step], position, id, true)));
-            }
-        }
-    }
-    unreachable!("every run ends")
-}
 
 #[tokio::test]
 async fn conversations_take_the_models_form() {
@@ -297,14 +126,23 @@ async fn conversations_take_the_models_form() {
     assert_eq!(usage.input, Tokens(model.tokenize(&text, true).len() as u64));
 
     let (whole, _) = send(&engine, &Request { stream: false, ..asked }).await;
-    assert_eq!((whole.text, whole.chunks.len()), (told.text, 1), "unstreamed: all at once");
+    assert_eq!((&whole.text, whole.chunks.len()), (&told.text, 1), "unstreamed: all at once");
+
+    // Plain text takes that form too where the engine is told so.
+    let plain = request("Say only: yes", 32);
+    let (continued, _) = send(&engine, &plain).await;
+    assert_ne!(continued.text, told.text);
+    let engine = start(&model, EngineConfig { plain_text: PlainText::Said, ..config() });
+    let (said, result) = send(&engine, &plain).await;
+    assert_eq!(said.text, told.text);
+    assert_eq!(result.expect("the request succeeds").usage, completion.usage);
 }
 
 #[tokio::test]
 async fn stop_texts_end_the_answer_before_them() {
     let Some(model) = real_model() else { return };
     let engine = start(&model, config());
-    let whole = Alone::run(&model, PROMPTS[7], 24).text(&model);
+    let whole = Alone::run(&model, PROMPTS[7], 24, Rounding::Usual).text(&model);
     // A stop text that begins and ends inside tokens.
     let at = whole.len() / 2;
     let stop = &whole[at..at + 3];
