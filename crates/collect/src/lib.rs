@@ -22,6 +22,8 @@ pub mod collector;
 
 pub mod worker;
 
+pub mod metrics;
+
 pub use collector::{Collector, Settings, Status};
 pub use live::{LiveSeries, LiveWindow, LiveWindows};
 pub use record::{Closed, Keeper, Record, SeriesDelta, Ticket};
