@@ -6,6 +6,8 @@
 //! and second. From the rollups come the [`live`] windows of the last moments, which alone may be
 //! thinned, and the [`metrics`] that Prometheus reads.
 //!
+//! Beside that [`resource`] samples what Prony and a server beside it take.
+//!
 //! Read the modules in this order.
 
 pub mod series;
@@ -23,6 +25,8 @@ pub mod collector;
 pub mod worker;
 
 pub mod metrics;
+
+pub mod resource;
 
 pub use collector::{Collector, Settings, Status};
 pub use live::{LiveSeries, LiveWindow, LiveWindows};

@@ -8,3 +8,4 @@ mod live;
 mod metrics;
 mod prometheus;
 mod protobuf;
+mod resource;
