@@ -166,8 +166,10 @@ impl Collector {
         *self.lock_error() = Some(error);
     }
 
-    /// Says that nothing will be kept any more.
-    pub(crate) fn note_over(&self) {
+    /// Takes in nothing more, and says that nothing will be kept or published any more.
+    pub(crate) fn end(&self) {
+        self.intake.close();
+        self.publisher.close();
         self.kept.send_modify(|kept| kept.is_over = true);
     }
 

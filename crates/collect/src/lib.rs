@@ -6,7 +6,8 @@
 //! and second. From the rollups come the [`live`] windows of the last moments, which alone may be
 //! thinned, and the [`metrics`] that Prometheus reads.
 //!
-//! Beside that [`resource`] samples what Prony and a server beside it take.
+//! Beside that [`resource`] samples what Prony and a server beside it take, and [`scrape`] reads what
+//! model servers tell of themselves.
 //!
 //! Read the modules in this order.
 
@@ -27,6 +28,8 @@ pub mod worker;
 pub mod metrics;
 
 pub mod resource;
+
+pub mod scrape;
 
 pub use collector::{Collector, Settings, Status};
 pub use live::{LiveSeries, LiveWindow, LiveWindows};

@@ -1,7 +1,7 @@
 //! Windows of the last moments, several a second, for whoever watches.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use analysis::rollup::Rollup;
@@ -38,7 +38,8 @@ pub struct LiveSeries {
 /// Publishes live windows to any number of watchers, and waits for none.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    windows: broadcast::Sender<Arc<LiveWindow>>,
+    /// `None` once there will be no more.
+    windows: Mutex<Option<broadcast::Sender<Arc<LiveWindow>>>>,
     thinned: Arc<AtomicU64>,
 }
 
@@ -46,16 +47,31 @@ impl Publisher {
     /// A watcher may fall behind by `backlog` windows before it misses some.
     pub(crate) fn new(backlog: usize) -> Self {
         let (windows, _) = broadcast::channel(backlog.max(1));
-        Self { windows, thinned: Arc::default() }
+        Self { windows: Mutex::new(Some(windows)), thinned: Arc::default() }
     }
 
     pub(crate) fn watch(&self) -> LiveWindows {
-        LiveWindows { windows: self.windows.subscribe(), thinned: Arc::clone(&self.thinned) }
+        let windows = match &*self.lock() {
+            Some(windows) => windows.subscribe(),
+            None => broadcast::channel(1).1,
+        };
+        LiveWindows { windows, thinned: Arc::clone(&self.thinned) }
     }
 
     pub(crate) fn publish(&self, window: LiveWindow) {
-        // Fails where nobody watches.
-        let _ = self.windows.send(Arc::new(window));
+        if let Some(windows) = &*self.lock() {
+            // Fails where nobody watches.
+            let _ = windows.send(Arc::new(window));
+        }
+    }
+
+    /// Lets watchers know that nothing more comes.
+    pub(crate) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<Arc<LiveWindow>>>> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes windows that were due and joined into a longer one instead.
@@ -77,7 +93,7 @@ pub struct LiveWindows {
 
 impl LiveWindows {
     /// The next window, and how many were missed before it since this watcher was too slow; `None`
-    /// once the collector has ended.
+    /// once the worker has ended.
     pub async fn next(&mut self) -> Option<(Arc<LiveWindow>, u64)> {
         let mut missed = 0;
         loop {

@@ -38,6 +38,17 @@ pub struct Worker<K> {
     rolled_up: Timestamp,
     /// When to ask the keeper again.
     retry: Option<Timestamp>,
+    _end: End,
+}
+
+/// Ends the collector when the worker ends, be it in a panic: nobody waits for one who is gone.
+#[derive(Debug)]
+struct End(Arc<Collector>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// What the worker holds of one series.
@@ -66,6 +77,7 @@ impl<K: Keeper> Worker<K> {
         let anchor = WallAnchor::take(&*collector.clock);
         let now = collector.clock.now();
         Self {
+            _end: End(Arc::clone(&collector)),
             collector,
             keeper,
             anchor,
@@ -115,7 +127,6 @@ impl<K: Keeper> Worker<K> {
         let done = self.drain();
         let now = self.collector.clock.now();
         self.publish(now);
-        self.collector.note_over();
         match done {
             Ok(()) => Ok(self.keeper),
             Err(source) => {

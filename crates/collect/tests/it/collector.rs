@@ -120,6 +120,25 @@ async fn a_closed_collector_keeps_what_it_has_or_hands_it_back() {
     assert!(!bench.collector.kept(ticket).await);
 }
 
+#[tokio::test]
+async fn nobody_waits_for_a_worker_that_is_gone() {
+    let bench = Bench::new(small());
+    let tracked = bench.collector.track(&series("a"));
+    let mut windows = bench.collector.watch();
+    let ticket = bench.collector.try_submit(&mut bench.records(&tracked, 0..4)).unwrap();
+    let mut more = bench.records(&tracked, 4..5);
+    let collector = Arc::clone(&bench.collector);
+    let mut producer = JoinSet::new();
+    producer.spawn(async move { collector.submit(&mut more).await });
+    tokio::task::yield_now().await;
+    // As in a panic of the keeper's.
+    drop(bench.worker);
+    assert_eq!(producer.join_next().await.unwrap().unwrap(), Err(Closed));
+    assert!(!bench.collector.kept(ticket).await);
+    assert!(windows.next().await.is_none());
+    assert!(bench.collector.watch().next().await.is_none());
+}
+
 #[test]
 fn many_producers_lose_nothing() {
     const PRODUCERS: u64 = 4;

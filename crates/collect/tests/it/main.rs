@@ -9,3 +9,4 @@ mod metrics;
 mod prometheus;
 mod protobuf;
 mod resource;
+mod scrape;
