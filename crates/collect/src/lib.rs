@@ -1,0 +1,38 @@
+//! Takes in the record of every request, from any number of producers, and says what they amount to.
+//!
+//! [`Collector::submit`] puts a [`Record`] into a bounded intake; where that is full the producer
+//! waits, and nothing is ever dropped. One thread, a [`Worker`], hands the records in batches to a
+//! [`Keeper`], which makes them survive, and only then acknowledges them and rolls them up by series
+//! and second. From the rollups come the [`live`] windows of the last moments, which alone may be
+//! thinned, and the [`metrics`] that Prometheus reads.
+//!
+//! Beside that [`resource`] samples what Prony and a server beside it take, and [`scrape`] reads what
+//! model servers tell of themselves.
+//!
+//! Read the modules in this order.
+
+pub mod series;
+
+pub mod record;
+
+mod intake;
+
+pub mod live;
+
+mod totals;
+
+pub mod collector;
+
+pub mod worker;
+
+pub mod metrics;
+
+pub mod resource;
+
+pub mod scrape;
+
+pub use collector::{Collector, Settings, Status};
+pub use live::{LiveSeries, LiveWindow, LiveWindows};
+pub use record::{Closed, Keeper, Record, SeriesDelta, Ticket};
+pub use series::{InFlight, SeriesTable, Tracked};
+pub use worker::{Unkept, Worker};

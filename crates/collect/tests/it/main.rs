@@ -1,0 +1,12 @@
+//! The crate from the outside: records in, what they amount to out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod collector;
+mod fixture;
+mod live;
+mod metrics;
+mod prometheus;
+mod protobuf;
+mod resource;
+mod scrape;
