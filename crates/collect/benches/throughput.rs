@@ -115,8 +115,9 @@ fn record(series: &Arc<Tracked>, index: u64, end: Timestamp, random: &mut Random
         vantage: Vantage::Client,
         warmup: false,
         streamed: true,
-        attempts: 1,
+        failed_attempts: Vec::new(),
         timeline: Timeline {
+            held: None,
             planned: start,
             started: start,
             connection: None,

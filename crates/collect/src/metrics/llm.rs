@@ -141,8 +141,8 @@ fn of_durations(rows: &[Row]) -> Vec<Family> {
         }),
         family(
             "llm_schedule_lag_seconds",
-            "How much later than planned the client started requests.",
-            |row| vec![(None, &row.total.ended.schedule_lag)],
+            "How much later than planned the client started requests, waits for a place apart.",
+            |row| vec![(None, &row.total.ended.client_lag)],
         ),
     ]
 }

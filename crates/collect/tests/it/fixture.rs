@@ -41,8 +41,9 @@ pub(crate) fn exchange(index: u64, started: Timestamp) -> Exchange {
         vantage: Vantage::Client,
         warmup: false,
         streamed: true,
-        attempts: 1,
+        failed_attempts: Vec::new(),
         timeline: Timeline {
+            held: None,
             planned: started,
             started,
             connection: None,
