@@ -28,6 +28,14 @@ pub fn write(out: &mut dyn Write, benchmark: &Benchmark) -> io::Result<()> {
     writeln!(out)
 }
 
+/// One run as the file tells it, an entry of its `runs`. `anchor` joins the run's times to the wall
+/// clock.
+#[must_use]
+pub fn run(run: &Run, anchor: WallAnchor) -> serde_json::Value {
+    serde_json::to_value(RunEntry::of(run, anchor))
+        .expect("its keys are strings, and numbers that are none become null")
+}
+
 #[derive(Serialize)]
 struct SummaryFile<'a> {
     schema_version: u32,

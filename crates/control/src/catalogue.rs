@@ -1,0 +1,88 @@
+//! What benchmarks may name: targets and scenarios. Nothing else can be put under load, so that
+//! whoever may start a benchmark cannot make this machine call whatever address they like.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{BoxFuture, Tokenizer};
+
+use crate::benchmark::Problem;
+use crate::prompts::Prompts;
+use crate::subject::Subject;
+
+/// Makes a target ready: a client with connections of its own, or a model loaded into memory.
+pub type Opener = Arc<dyn Fn() -> BoxFuture<'static, Result<Subject, Problem>> + Send + Sync>;
+
+/// A model that benchmarks may ask.
+#[derive(Clone)]
+pub struct Target {
+    /// What benchmarks call it.
+    pub name: String,
+    /// Who serves it, such as `openai`.
+    pub provider: String,
+    /// What requests call the model.
+    pub model: String,
+    /// The host it is reached at; `None` where it runs in this process.
+    pub url_host: Option<String>,
+    /// Where it is.
+    pub region: Option<String>,
+    /// Labels to find it by.
+    pub labels: BTreeMap<String, String>,
+    /// Makes it ready.
+    pub open: Opener,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("name", &self.name)
+            .field("provider", &self.provider)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source of prompts that benchmarks may name.
+#[derive(Clone)]
+pub struct Scenario {
+    /// What benchmarks call it.
+    pub name: String,
+    /// What it is, in a sentence.
+    pub description: String,
+    /// How many different prompts it has, where that is known.
+    pub count: Option<u64>,
+    /// The prompts.
+    pub prompts: Prompts,
+    /// Measures their lengths; the target's own tokenizer stands where there is none.
+    pub tokenizer: Option<Arc<dyn Tokenizer>>,
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Every target and every scenario, in the order they are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// Targets with different names.
+    pub targets: Vec<Target>,
+    /// Scenarios with different names.
+    pub scenarios: Vec<Scenario>,
+}
+
+impl Catalogue {
+    /// The target called `name`.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.name == name)
+    }
+
+    /// The scenario called `name`.
+    #[must_use]
+    pub fn scenario(&self, name: &str) -> Option<&Scenario> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+}

@@ -1,0 +1,37 @@
+//! The life of benchmarks: what is asked is queued, carried out one at a time, watched, cancelled
+//! and kept, whatever becomes of the process.
+//!
+//! The first half is about one run, and serves whoever makes one: [`protocol`] is what the runs of
+//! a benchmark have in common, [`prompts`] what they ask, [`subject`] whom; [`trial`] carries one
+//! out, while [`recording`] takes its records off the load's threads. The second half is about
+//! benchmarks: [`status`] is the table of what may become of one, [`benchmark`] what is known of
+//! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept;
+//! [`benchmarks`] is the queue and the register, and [`worker`] works the queue off. Read the
+//! modules in this order.
+
+pub mod protocol;
+pub mod prompts;
+pub mod subject;
+pub mod recording;
+pub mod trial;
+
+pub mod status;
+pub mod benchmark;
+pub mod progress;
+pub mod catalogue;
+pub mod keeper;
+pub mod benchmarks;
+pub mod worker;
+
+pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submission};
+pub use benchmarks::{Benchmarks, CancelError, DeleteError, Filter, Page, SubmitError, Submitted};
+pub use catalogue::{Catalogue, Opener, Scenario, Target};
+pub use keeper::{Keeper, KeeperError, MemoryKeeper};
+pub use progress::{Current, Progress};
+pub use prompts::{Asked, Prompts, PromptsError};
+pub use protocol::Protocol;
+pub use recording::{Records, RecordsError};
+pub use status::{Event, Status};
+pub use subject::Subject;
+pub use trial::{Measured, Spent, Trial, TrialError};
+pub use worker::Workshop;
