@@ -20,9 +20,6 @@ pub enum Vantage {
 }
 
 impl Vantage {
-    /// Every one, from the outside in.
-    pub const ALL: [Self; 3] = [Self::Client, Self::Gateway, Self::Engine];
-
     /// The word used in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
