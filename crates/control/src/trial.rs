@@ -149,6 +149,11 @@ impl<R: Records + 'static> Trial<'_, R> {
                 origin,
                 window_start: self.anchor.moment(),
                 window_end: None,
+                ramp: self.plan.ramp,
+                in_flight_max: match &self.plan.load {
+                    Load::Open(open) => open.in_flight_max,
+                    Load::Closed(_) => None,
+                },
                 slo: protocol.slo,
                 convention: protocol.convention,
                 arrivals: self.subject.arrivals(),

@@ -237,6 +237,7 @@ impl Execution<'_> {
             load: case.load.to_string(),
             summary,
             process: measured.process,
+            error: None,
         };
         self.benchmarks.add_run(self.turn.id, &json::run(&run, self.anchor))?;
         match measured.records_error {
