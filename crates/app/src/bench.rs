@@ -5,7 +5,7 @@ mod effective;
 mod ending;
 mod precedence;
 mod progress;
-mod recording;
+mod records;
 mod results;
 mod scope;
 mod server;
@@ -17,33 +17,27 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use analysis::{ArrivalClock, Origin, RunAccumulator, RunSpec};
+use analysis::{ArrivalClock, RunAccumulator};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
+use control::{Asked, Prompts, Subject, Trial};
 use domain::{Clock, Seed, SystemClock, Tokenizer, WallAnchor};
 use load::workload::Taken;
-use load::{Control, Intake, Live, Load, Parts, Plan, Report, Template};
+use load::{Control, Live, Load};
 use pace::Time;
-use store::{Recorder, RunLabel};
+use store::Recorder;
 
 use self::check::Bench;
 use self::ending::Ending;
 use self::progress::{Progress, Tally, Watch};
-use self::recording::{Desk, Recording};
+use self::records::BenchRecords;
 use self::results::{Amount, Results};
 use self::settings::BenchSettings;
 use self::subject::Ready;
-use self::workload::{Asked, Source};
 use crate::cli::{self, Cli, Command};
 use crate::failure::{Exit, UserError};
-use crate::process::Meter;
 use crate::signal::Interrupts;
-use crate::{Outcome, config, limit, output};
-
-/// Records that may wait to be taken off before new requests are held back: some 100 MB.
-const INTAKE_BOUND: usize = 100_000;
-/// A step of the wall clock that is worth a warning.
-const CLOCK_STEP_MIN_NANOS: i64 = 1_000_000;
+use crate::{Outcome, config, limit, output, process};
 
 /// Runs the bench.
 pub(crate) fn main(settings: BenchSettings) -> Outcome {
@@ -121,7 +115,7 @@ struct Case<'a> {
     index: u64,
     model: String,
     load: Load,
-    source: &'a Source,
+    prompts: &'a Prompts,
     /// What earlier runs asked the same model from the same source.
     asked: Asked,
     /// How many runs there are.
@@ -131,7 +125,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// Which run it is, in words.
     fn name(&self) -> String {
-        format!("{} · {} · {}", self.model, self.source.name(), self.load)
+        format!("{} · {} · {}", self.model, self.prompts.name(), self.load)
     }
 
     /// The same, where there are several.
@@ -158,11 +152,11 @@ impl Session {
         for load in &self.bench.loads {
             let unusable =
                 |error: load::PlanError| UserError::usage(error.problem).hint(error.hint);
-            self.plan(0, "", load).check().map_err(unusable)?;
+            self.bench.protocol.plan(0, "", load).check().map_err(unusable)?;
         }
         let workload = &self.settings.workload;
         let tokenizer = workload.tokenizer.as_deref().map(workload::tokenizer).transpose()?;
-        let sources = Source::open(workload)?;
+        let sources = workload::open(workload)?;
         let embedded = &self.settings.embedded;
         let ready = subject::open(&self.bench, embedded, Arc::clone(&self.clock)).await?;
         let tokenizer = tokenizer.or_else(|| ready.tokenizer.clone());
@@ -177,13 +171,12 @@ impl Session {
         let count = combinations.len() as u64;
         for (index, (model, place, load)) in (0..).zip(combinations) {
             let asked = history.entry((model.clone(), place)).or_default();
-            let case = Case { index, model, load, source: &sources[place], asked: *asked, count };
+            let case = Case { index, model, load, prompts: &sources[place], asked: *asked, count };
             let ran = match self.run_case(&case, &ready, tokenizer.clone(), &mut interrupts).await {
                 Ok(ran) => ran,
                 Err(error) => return self.break_off(error, &case, &ready, results),
             };
-            asked.runs += 1;
-            asked.taken += ran.taken;
+            asked.add(ran.taken);
             results.add(&case, ran.amount);
             if let Err(error) = results.show_last() {
                 // The files are still worth having.
@@ -221,7 +214,9 @@ impl Session {
             return Err(error);
         }
         let now = self.clock.now();
-        let spec = RunSpec { window_start: now, ..self.spec(case, ready, None) };
+        let arrivals =
+            if ready.is_embedded { ArrivalClock::InProcess } else { ArrivalClock::Network };
+        let spec = self.bench.protocol.spec(&case.load, arrivals, now);
         let summary = RunAccumulator::new(spec).finish(now);
         let message = Some(error.message().to_owned());
         results.add(case, Amount { summary, process: None, error: message });
@@ -243,28 +238,6 @@ impl Session {
         combinations
     }
 
-    fn plan(&self, index: u64, model: &str, load: &Load) -> Plan {
-        let bench = &self.bench;
-        let execution = Seed(self.anchor.unix_nanos(self.anchor.moment()));
-        Plan {
-            run: execution.nth(index).0,
-            load: load.clone(),
-            ramp: bench.ramp,
-            stop: bench.stop,
-            warmup: bench.warmup,
-            prepare: bench.prepare,
-            seed: bench.seed,
-            template: Template {
-                model: model.into(),
-                max_tokens: bench.max_tokens,
-                ignore_eos: bench.ignore_eos,
-                stream: bench.stream,
-                sampling: bench.sampling.clone(),
-                stop: bench.stop_texts.clone().into(),
-            },
-        }
-    }
-
     async fn run_case(
         &mut self,
         case: &Case<'_>,
@@ -272,136 +245,61 @@ impl Session {
         tokenizer: Option<Arc<dyn Tokenizer>>,
         interrupts: &mut Interrupts,
     ) -> Result<Ran, UserError> {
-        let plan = self.plan(case.index, &case.model, &case.load);
-        let workload = Arc::new(case.source.workload(
-            self.bench.seed,
-            plan.requests_max(),
-            case.asked,
-            tokenizer.as_deref(),
-        )?);
-        let (intake, live) = (Arc::new(Intake::new(INTAKE_BOUND)), Arc::new(Live::default()));
-        let spec = self.spec(case, ready, distinct_prompts(&workload));
-        let tally = Arc::new(Tally::default());
-        let recording = self.start_recording(case, spec, &intake, &live, &tally)?;
-        let before = WallAnchor::take(&*self.clock);
-        let meter = Meter::start(&*self.clock);
-        let parts = Parts {
+        let protocol = &self.bench.protocol;
+        let execution = Seed(self.anchor.unix_nanos(self.anchor.moment()));
+        let plan = protocol.plan(execution.nth(case.index).0, &case.model, &case.load);
+        let workload = case
+            .prompts
+            .workload(protocol.seed, plan.requests_max(), case.asked, tokenizer.as_deref())
+            .map_err(|error| workload::unusable(&error))?;
+        let subject = Subject {
             model: Arc::clone(&ready.model),
-            workload,
-            time: Time::Machine,
-            intake,
-            live: Arc::clone(&live),
-            // A tokenizer costs time on every answer: it is used only where the server may not count.
-            tokenizer: tokenizer.filter(|_| !ready.is_embedded),
+            name: case.model.clone(),
+            description: ready.description.clone(),
+            tokenizer,
+            is_embedded: ready.is_embedded,
         };
+        let (live, tally) = (Arc::new(Live::default()), Arc::new(Tally::default()));
         let watch = Watch {
             live: Arc::clone(&live),
-            tally,
+            tally: Arc::clone(&tally),
             clock: Arc::clone(&self.clock),
             control: self.control.clone(),
         };
         let hidden = self.settings.output.no_progress || self.settings.output.quiet;
         let place = (case.index + 1, case.count);
         let progress = Progress::new(place, case.name(), &plan, watch, hidden);
-        let report = tokio::select! {
-            report = load::run(plan, parts, self.control.clone()) => report,
+        let trial = Trial {
+            index: case.index,
+            plan,
+            workload: Arc::new(workload),
+            sent_before: case.asked.taken.total(),
+            subject: &subject,
+            protocol,
+            time: Time::Machine,
+            anchor: self.anchor,
+            control: self.control.clone(),
+            live,
+            records: Some(BenchRecords { files: self.files.take(), tally }),
+            spent: process::spent,
+        };
+        let measured = tokio::select! {
+            measured = trial.run() => measured,
             () = interrupts.govern(&self.control, |message| progress.say(message)) => {
                 unreachable!("governing never ends")
             }
             () = progress.show() => unreachable!("showing never ends"),
         };
         drop(progress);
-        let recorded = recording.finish();
-        let process = meter.used(&*self.clock);
-        self.files = recorded.files;
-        let report = report.map_err(|error| ending::unbegun(&self.bench, &error))?;
-        let mut figures = recorded.figures;
-        self.note(&mut figures, &report, before);
-        let summary = figures.finish(report.window_end);
-        let ending = match recorded.error {
-            Some(error) => Ending::unwritten(results::store_error(&error)),
-            None => Ending::of(&self.bench, &report, &summary, &recorded.failures),
+        let measured = measured.map_err(|error| ending::unbegun(&self.bench, &error))?;
+        self.files = measured.records.and_then(|records| records.files);
+        let (summary, report) =
+            measured.result.map_err(|error| ending::unbegun(&self.bench, &error))?;
+        let ending = match measured.records_error {
+            Some(error) => Ending::unwritten(error),
+            None => Ending::of(&self.bench, &report, &summary, &measured.failures),
         };
-        let taken = Taken { measured: report.requests, warmup: live.warming() };
-        Ok(Ran { amount: Amount { summary, process, error: None }, ending, taken })
-    }
-
-    /// Tells the figures what no record says and only the run's end shows.
-    fn note(&self, figures: &mut RunAccumulator, report: &Report, before: WallAnchor) {
-        let step = self.clock_step(before);
-        if step.abs() >= CLOCK_STEP_MIN_NANOS {
-            figures.note_clock_step(step);
-        }
-        if let Some(due) = report.due {
-            figures.note_due(due);
-        }
-    }
-
-    /// What is asked of a run, but for its window.
-    fn spec(&self, case: &Case<'_>, ready: &Ready, distinct_prompts: Option<u64>) -> RunSpec {
-        RunSpec {
-            origin: match &case.load {
-                Load::Closed(_) => Origin::Started,
-                Load::Open(_) => Origin::Planned,
-            },
-            window_start: self.anchor.moment(),
-            window_end: None,
-            ramp: self.bench.ramp,
-            in_flight_max: match &case.load {
-                Load::Open(open) => open.in_flight_max,
-                Load::Closed(_) => None,
-            },
-            slo: self.bench.slo,
-            convention: self.bench.convention,
-            arrivals: if ready.is_embedded {
-                ArrivalClock::InProcess
-            } else {
-                ArrivalClock::Network
-            },
-            distinct_prompts,
-            sent_before: case.asked.taken.total(),
-            demands_lengths: self.settings.workload.ignore_eos && self.bench.stop_texts.is_empty(),
-            asks_streams: self.bench.stream,
-        }
-    }
-
-    fn start_recording(
-        &mut self,
-        case: &Case<'_>,
-        spec: RunSpec,
-        intake: &Arc<Intake>,
-        live: &Arc<Live>,
-        tally: &Arc<Tally>,
-    ) -> Result<Recording, UserError> {
-        let load = case.load.to_string().into();
-        let desk = Desk {
-            intake: Arc::clone(intake),
-            live: Arc::clone(live),
-            tally: Arc::clone(tally),
-            clock: Arc::clone(&self.clock),
-            control: self.control.clone(),
-            label: RunLabel { run: case.index, load, origin: spec.origin },
-            spec,
-            duration: self.bench.stop.duration,
-            files: self.files.take(),
-        };
-        Recording::start(desk)
-            .map_err(|error| UserError::new(Exit::Other, format!("cannot start a thread: {error}")))
-    }
-
-    /// How far the wall clock went astray from the monotonic one since `before`, in nanoseconds.
-    fn clock_step(&self, before: WallAnchor) -> i64 {
-        let after = WallAnchor::take(&*self.clock);
-        let moment = after.moment();
-        after.unix_nanos(moment).wrapping_sub(before.unix_nanos(moment)).cast_signed()
-    }
-}
-
-/// How many different prompts a workload has to send.
-fn distinct_prompts(workload: &load::workload::Workload) -> Option<u64> {
-    const ENOUGH: u64 = 1 << 40;
-    match workload.repeats(ENOUGH) {
-        0 => None,
-        repeats => Some(ENOUGH - repeats),
+        let amount = Amount { summary, process: measured.process, error: None };
+        Ok(Ran { amount, ending, taken: measured.taken })
     }
 }

@@ -2,37 +2,16 @@
 
 use std::time::Duration;
 
-use domain::{Clock, Timestamp};
+use control::Spent;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
-use report::ProcessUse;
 
 use crate::machine;
 
-/// Measures from its start on.
-pub(crate) struct Meter {
-    begun: Timestamp,
-    cpu: Option<Duration>,
-}
-
-impl Meter {
-    pub(crate) fn start(clock: &dyn Clock) -> Self {
-        Self { begun: clock.now(), cpu: usage().as_ref().map(cpu) }
-    }
-
-    /// What was used since the start.
-    pub(crate) fn used(&self, clock: &dyn Clock) -> Option<ProcessUse> {
-        let usage = usage()?;
-        Some(ProcessUse {
-            wall: clock.now().since(self.begun),
-            cpu: cpu(&usage).saturating_sub(self.cpu?),
-            memory_peak_bytes: memory_peak_bytes(&usage),
-        })
-    }
-}
-
-fn usage() -> Option<Usage> {
-    getrusage(UsageWho::RUSAGE_SELF).ok()
+/// What this process has used since it began.
+pub(crate) fn spent() -> Option<Spent> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(Spent { cpu: cpu(&usage), memory_peak_bytes: memory_peak_bytes(&usage) })
 }
 
 fn cpu(usage: &Usage) -> Duration {

@@ -46,6 +46,16 @@ pub enum Prompts {
 }
 
 impl Prompts {
+    /// What results call them, where nobody gave them a name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Scenario(scenario) => scenario.to_string(),
+            Self::Dataset(dataset) => dataset.name().to_string(),
+            Self::Synthetic(_) => "synthetic".to_owned(),
+        }
+    }
+
     /// The prompts of one run, which follow those that earlier runs `asked` the same model: so a
     /// server's cache knows none of them while there are enough, and every model is asked the same.
     /// `requests` says how many the run sends at most, where that is known.
@@ -78,6 +88,8 @@ impl Prompts {
 mod tests {
     use std::collections::HashSet;
 
+    use text::{TiktokenEncoding, TiktokenTokenizer};
+
     use super::*;
 
     #[test]
@@ -85,9 +97,15 @@ mod tests {
         let lines: String = (0..30).map(|line| format!("{{\"prompt\": \"p{line}\"}}\n")).collect();
         let dataset = Dataset::parse(lines.as_bytes(), "lines.jsonl").expect("a dataset");
         let scenario = "short_queries".parse().expect("a scenario");
-        for prompts in [Prompts::Dataset(dataset), Prompts::Scenario(scenario)] {
-            let workload =
-                |asked| prompts.workload(Seed(7), Some(10), asked, None).expect("a workload");
+        let input_len = "16".parse().expect("a length");
+        let synthetic = Synthetic { input_len, output_len: None, prefix_len: 0 };
+        let tokenizer = TiktokenTokenizer::load(TiktokenEncoding::Cl100k);
+        for prompts in
+            [Prompts::Dataset(dataset), Prompts::Scenario(scenario), Prompts::Synthetic(synthetic)]
+        {
+            let workload = |asked| {
+                prompts.workload(Seed(7), Some(10), asked, Some(&tokenizer)).expect("a workload")
+            };
             let mut asked = Asked::default();
             let mut seen = HashSet::new();
             for _ in 0..3 {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use analysis::{Convention, Slo};
-use domain::{Sampling, Seed};
+use analysis::{ArrivalClock, Convention, Origin, RunSpec, Slo};
+use domain::{Sampling, Seed, Timestamp};
 use load::{Load, Plan, Stop, Template};
 
 /// How a benchmark is carried out, whatever model, prompts and load a run of it has.
@@ -78,6 +78,29 @@ impl Protocol {
                 sampling: self.sampling.clone(),
                 stop: self.stop_texts.clone().into(),
             },
+        }
+    }
+
+    /// What is known beforehand of a run under `load`, but for its prompts, from `window_start` on.
+    #[must_use]
+    pub fn spec(&self, load: &Load, arrivals: ArrivalClock, window_start: Timestamp) -> RunSpec {
+        let (origin, in_flight_max) = match load {
+            Load::Closed(_) => (Origin::Started, None),
+            Load::Open(open) => (Origin::Planned, open.in_flight_max),
+        };
+        RunSpec {
+            origin,
+            window_start,
+            window_end: None,
+            ramp: self.ramp,
+            in_flight_max,
+            slo: self.slo,
+            convention: self.convention,
+            arrivals,
+            distinct_prompts: None,
+            sent_before: 0,
+            demands_lengths: self.demands_lengths,
+            asks_streams: self.stream,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::{Origin, RunAccumulator, RunSpec, RunSummary};
+use analysis::{RunAccumulator, RunSpec, RunSummary};
 use domain::{Clock, Failure, FailureKind, WallAnchor};
 use load::workload::{Taken, Workload};
-use load::{Control, Intake, Live, Load, Parts, Plan, Report, RunError};
+use load::{Control, Intake, Live, Parts, Plan, Report, RunError};
 use pace::Time;
 use report::ProcessUse;
 use store::RunLabel;
@@ -134,34 +134,19 @@ impl<R: Records + 'static> Trial<'_, R> {
     }
 
     fn desk(&mut self, intake: &Arc<Intake>, clock: &Arc<dyn Clock>) -> Desk<R> {
-        let origin = match &self.plan.load {
-            Load::Closed(_) => Origin::Started,
-            Load::Open(_) => Origin::Planned,
+        let load = &self.plan.load;
+        let spec = RunSpec {
+            distinct_prompts: distinct_prompts(&self.workload),
+            sent_before: self.sent_before,
+            ..self.protocol.spec(load, self.subject.arrivals(), self.anchor.moment())
         };
-        let protocol = self.protocol;
         Desk {
             intake: Arc::clone(intake),
             live: Arc::clone(&self.live),
             clock: Arc::clone(clock),
             control: self.control.clone(),
-            label: RunLabel { run: self.index, load: self.plan.load.to_string().into(), origin },
-            spec: RunSpec {
-                origin,
-                window_start: self.anchor.moment(),
-                window_end: None,
-                ramp: self.plan.ramp,
-                in_flight_max: match &self.plan.load {
-                    Load::Open(open) => open.in_flight_max,
-                    Load::Closed(_) => None,
-                },
-                slo: protocol.slo,
-                convention: protocol.convention,
-                arrivals: self.subject.arrivals(),
-                distinct_prompts: distinct_prompts(&self.workload),
-                sent_before: self.sent_before,
-                demands_lengths: protocol.demands_lengths,
-                asks_streams: protocol.stream,
-            },
+            label: RunLabel { run: self.index, load: load.to_string().into(), origin: spec.origin },
+            spec,
             duration: self.plan.stop.duration,
             records: self.records.take(),
         }

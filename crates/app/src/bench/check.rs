@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use analysis::{Convention, Slo};
+use control::Protocol;
 use domain::{Sampling, Seed};
 use engine::PlainText;
 use load::{Arrivals, Closed, Load, Open, Stop};
@@ -30,21 +31,11 @@ pub(crate) struct Bench {
     pub(crate) subject: Subject,
     pub(crate) models: Vec<String>,
     pub(crate) loads: Vec<Load>,
-    pub(crate) ramp: Duration,
-    pub(crate) stop: Stop,
-    pub(crate) warmup: u64,
-    pub(crate) prepare: bool,
-    pub(crate) seed: Seed,
-    pub(crate) max_tokens: Option<u64>,
-    /// Whether requests ask to go on past the model's own end.
-    pub(crate) ignore_eos: bool,
-    /// Who would refuse requests that asked for it, so that they do not though they should.
+    /// How every run of it is carried out.
+    pub(crate) protocol: Protocol,
+    /// Who would refuse requests that asked to go on past the model's own end, so that they do not
+    /// though they should.
     pub(crate) lengths_left_to: Option<&'static str>,
-    pub(crate) stream: bool,
-    pub(crate) sampling: Sampling,
-    pub(crate) stop_texts: Vec<String>,
-    pub(crate) slo: Option<Slo>,
-    pub(crate) convention: Convention,
     pub(crate) error_share_max: f64,
     /// Whether to tell what goes well.
     pub(crate) notes: Notes,
@@ -92,24 +83,8 @@ impl Bench {
             subject,
             models: models.or(embedded.map(|name| vec![name])).unwrap_or_default(),
             loads,
-            ramp: settings.load.ramp_up.map_or(Duration::ZERO, |Span(ramp)| ramp),
-            stop,
-            warmup: settings.load.warmup.unwrap_or(0),
-            prepare: !settings.http.cold_connections,
-            seed: Seed(settings.load.seed.unwrap_or(0)),
-            max_tokens: settings.workload.max_tokens,
-            ignore_eos: settings.workload.ignore_eos && lengths_left_to.is_none(),
+            protocol: protocol(settings, stop, lengths_left_to.is_none())?,
             lengths_left_to,
-            stream: !settings.workload.no_stream,
-            sampling: sampling(&settings.workload)?,
-            stop_texts: settings.workload.stop.clone(),
-            slo: settings.output.goodput.map(slo),
-            convention: match settings.output.convention.unwrap_or_default() {
-                ConventionKind::Prony => Convention::Prony,
-                ConventionKind::Vllm => Convention::Vllm,
-                ConventionKind::Aiperf => Convention::Aiperf,
-                ConventionKind::Guidellm => Convention::Guidellm,
-            },
             error_share_max: settings.load.max_error_rate.map_or(0.0, |share| share.0),
             notes: if settings.output.quiet { Notes::Kept } else { Notes::Told },
         })
@@ -119,7 +94,7 @@ impl Bench {
     /// server that allows fewer requests on an HTTP/2 connection than is asked for makes it more.
     pub(crate) fn connections(&self) -> Option<Connections> {
         let Subject::Remote { target, .. } = &self.subject else { return None };
-        let sent = self.stop.requests.unwrap_or(u64::MAX);
+        let sent = self.protocol.stop.requests.unwrap_or(u64::MAX);
         let each = match target.http {
             HttpVersion::Http1 => 1,
             HttpVersion::Http2 => u64::from(target.streams_max),
@@ -146,10 +121,40 @@ impl Bench {
     fn in_flight_at_worst(&self, target: &Target, open: &Open) -> u64 {
         let Timeouts { connect, total, .. } = target.timeouts;
         let one = total.filter(|_| target.retries.most == 0).map(|total| connect + total);
-        let spans = [self.stop.duration, one];
+        let spans = [self.protocol.stop.duration, one];
         let longest = spans.into_iter().flatten().min().unwrap_or(Duration::MAX);
         (open.rate_per_s * longest.as_secs_f64()).ceil() as u64
     }
+}
+
+/// How every run is carried out. `may_ask_lengths` is false where the server would refuse requests
+/// that ask to go on past the model's own end.
+fn protocol(
+    settings: &BenchSettings,
+    stop: Stop,
+    may_ask_lengths: bool,
+) -> Result<Protocol, UserError> {
+    let BenchSettings { http, load, workload, output, .. } = settings;
+    Ok(Protocol {
+        seed: Seed(load.seed.unwrap_or(0)),
+        ramp: load.ramp_up.map_or(Duration::ZERO, |Span(ramp)| ramp),
+        stop,
+        warmup: load.warmup.unwrap_or(0),
+        prepare: !http.cold_connections,
+        max_tokens: workload.max_tokens,
+        ignore_eos: workload.ignore_eos && may_ask_lengths,
+        demands_lengths: workload.ignore_eos && workload.stop.is_empty(),
+        stream: !workload.no_stream,
+        sampling: sampling(workload)?,
+        stop_texts: workload.stop.clone(),
+        slo: output.goodput.map(slo),
+        convention: match output.convention.unwrap_or_default() {
+            ConventionKind::Prony => Convention::Prony,
+            ConventionKind::Vllm => Convention::Vllm,
+            ConventionKind::Aiperf => Convention::Aiperf,
+            ConventionKind::Guidellm => Convention::Guidellm,
+        },
+    })
 }
 
 fn subject(settings: &BenchSettings) -> Result<Subject, UserError> {
@@ -341,7 +346,11 @@ mod tests {
             ),
         ] {
             let bench = check(arguments).expect(arguments);
-            assert_eq!((bench.ignore_eos, bench.lengths_left_to), (sent, left_to), "{arguments}");
+            assert_eq!(
+                (bench.protocol.ignore_eos, bench.lengths_left_to),
+                (sent, left_to),
+                "{arguments}"
+            );
         }
     }
 

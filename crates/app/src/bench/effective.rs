@@ -155,15 +155,15 @@ fn load_entries(settings: &LoadSettings, bench: &Bench) -> Map<String, Value> {
         "request_rate_per_s": rates,
         "arrivals": arrivals,
         "burstiness": burstiness,
-        "ramp_up_ms": ms(bench.ramp),
-        "num_prompts": bench.stop.requests,
-        "duration_ms": bench.stop.duration.map(ms),
+        "ramp_up_ms": ms(bench.protocol.ramp),
+        "num_prompts": bench.protocol.stop.requests,
+        "duration_ms": bench.protocol.stop.duration.map(ms),
         "requests_per_user": requests_per_user,
         "think_time_ms": think_time.map_or(0.0, |Span(think)| ms(think)),
-        "max_errors": bench.stop.failures,
+        "max_errors": bench.protocol.stop.failures,
         "max_error_rate": bench.error_share_max,
-        "warmup": bench.warmup,
-        "seed": bench.seed.0,
+        "warmup": bench.protocol.warmup,
+        "seed": bench.protocol.seed.0,
         "client_threads": client_threads.unwrap_or(1),
     }))
 }
@@ -192,12 +192,12 @@ fn workload_entries(settings: &WorkloadSettings, bench: &Bench) -> Map<String, V
         "prefix_len": input_len.map(|_| prefix_len.unwrap_or(0)),
         "max_tokens": max_tokens,
         "ignore_eos": ignore_eos,
-        "ignore_eos_sent": bench.ignore_eos,
+        "ignore_eos_sent": bench.protocol.ignore_eos,
         "tokenizer": tokenizer,
         "temperature": temperature,
         "top_p": top_p,
         "stop": stop,
-        "stream": bench.stream,
+        "stream": bench.protocol.stream,
     }))
 }
 
@@ -215,7 +215,7 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
     } = settings;
     let limits = |Slo { ttft, tpot, e2el }: Slo| json!({ "ttft": ttft.map(ms), "tpot": tpot.map(ms), "e2el": e2el.map(ms) });
     object(json!({
-        "convention": bench.convention.as_str(),
-        "goodput_ms": bench.slo.map(limits),
+        "convention": bench.protocol.convention.as_str(),
+        "goodput_ms": bench.protocol.slo.map(limits),
     }))
 }

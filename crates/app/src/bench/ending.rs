@@ -1,8 +1,9 @@
 //! How a run ended: what the user is told of it, and the exit code it deserves.
 
 use analysis::RunSummary;
+use control::{RecordsError, TrialError};
 use domain::FailureKind;
-use load::{Report, RunError, StopCause};
+use load::{Report, StopCause};
 
 use super::check::Bench;
 use crate::failure::{Exit, UserError, remedy, remedy_before_load};
@@ -30,7 +31,8 @@ impl Ending {
     }
 
     /// The ending of a run whose records could not be written.
-    pub(super) fn unwritten(error: UserError) -> Self {
+    pub(super) fn unwritten(error: RecordsError) -> Self {
+        let error = UserError::new(Exit::File, error.problem).hint(error.hint);
         Self { exit: error.exit, remarks: Vec::new(), error: Some(error) }
     }
 
@@ -87,7 +89,7 @@ fn judge(
     let exit = Exit::Requests(kind);
     let problem = format!("{} of {attempted} requests failed, most often: {kind}", summary.failed);
     let error = UserError::new(exit, problem).hint(match kind {
-        FailureKind::Rejected if bench.ignore_eos => {
+        FailureKind::Rejected if bench.protocol.ignore_eos => {
             "the server may not know ignore_eos: leave --ignore-eos out"
         }
         kind => remedy(kind),
@@ -96,12 +98,12 @@ fn judge(
 }
 
 /// Why a run could not begin.
-pub(super) fn unbegun(bench: &Bench, error: &RunError) -> UserError {
+pub(super) fn unbegun(bench: &Bench, error: &TrialError) -> UserError {
     match error {
-        RunError::Prepare(failure) => {
+        TrialError::Prepare(failure) => {
             UserError::new(Exit::Requests(failure.kind), failure.message.clone())
                 .hint(remedy_before_load(failure.kind, bench.subject.http()))
         }
-        RunError::Timer(error) => UserError::new(Exit::Other, error.to_string()),
+        TrialError::System(_) => UserError::new(Exit::Other, error.to_string()),
     }
 }

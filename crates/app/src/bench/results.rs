@@ -74,7 +74,7 @@ impl Results {
             started_unix_nanos: anchor.unix_nanos(anchor.moment()),
             anchor,
             config: effective::config(settings, bench, ready),
-            seed: bench.seed.0,
+            seed: bench.protocol.seed.0,
             machine: machine::read(),
             interrupted: false,
             runs: Vec::new(),
@@ -90,7 +90,7 @@ impl Results {
         self.benchmark.runs.push(Run {
             target: self.target.clone(),
             model: case.model.clone(),
-            scenario: case.source.name(),
+            scenario: case.prompts.name(),
             load: case.load.to_string(),
             summary,
             process,
