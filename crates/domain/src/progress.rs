@@ -75,11 +75,12 @@ pub enum WireFormat {
 /// The body of a chunk, decoded only by whoever wants its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'a> {
-    /// One event's data, as it came over the wire.
+    /// One event of a stream, or the whole of an answer that was not streamed, as it came over the
+    /// wire. Which of the two, [`Progress::Headers`] says.
     Wire {
         /// How to read `data`.
         format: WireFormat,
-        /// The bytes after `data:`.
+        /// The bytes after `data:`, or the answer's body.
         data: &'a [u8],
     },
     /// Text straight from an embedded model.

@@ -108,6 +108,12 @@ async fn counts_are_estimated_where_the_model_gives_none() {
     let answer = server.post(COMPLETIONS, r#"{"model":"tiny","prompt":"12345"}"#).await.json();
     assert_eq!(answer["usage"]["prompt_tokens"], 2);
     assert_eq!(answer["usage"]["completion_tokens"], 2);
+    // What came in one piece has more tokens than pieces.
+    let body = r#"{"choices":[{"message":{"content":"123456789"}}]}"#;
+    let whole = Script::tokens(0).wire(WireFormat::OpenAiChat, ChunkKind::Content, body);
+    let server = Fixture::start(whole.whole().usage(None)).await;
+    let answer = server.post(COMPLETIONS, r#"{"model":"tiny","prompt":"12345"}"#).await.json();
+    assert_eq!(answer["usage"]["completion_tokens"], 3);
 }
 
 #[tokio::test]
