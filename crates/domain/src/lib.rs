@@ -12,6 +12,7 @@ pub mod random;
 pub mod request;
 pub mod secret;
 pub mod time;
+pub mod tool;
 pub mod unit;
 pub mod usage;
 
@@ -23,5 +24,6 @@ pub use random::{Random, Seed};
 pub use request::{Message, Prompt, Request, RequestId, Role, Sampling};
 pub use secret::Secret;
 pub use time::{Clock, SystemClock, Timestamp, WallAnchor};
+pub use tool::{Tool, ToolCall, ToolChoice, ToolResult, Tools};
 pub use unit::Tokens;
 pub use usage::{CountSource, FinishReason, Usage};

@@ -117,6 +117,22 @@ async fn counts_are_estimated_where_the_model_gives_none() {
 }
 
 #[tokio::test]
+async fn tools_reach_the_model_in_either_form() {
+    let server = Fixture::start(hello()).await;
+    let chat = r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","#;
+    let message = r#""tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any"},"#;
+    for (path, tools) in [(CHAT, chat), (MESSAGES, message)] {
+        assert_eq!(server.post(path, &conversation(tools)).await.status, 200);
+    }
+    for asked in server.model.asked() {
+        let tools = asked.request.tools.expect("tools were offered");
+        assert_eq!((&*tools.offered[0].name, &tools.choice), ("f", &ToolChoice::Required));
+    }
+    let bad = server.post(CHAT, &conversation(r#""tools":[{"type":"custom"}],"#)).await;
+    assert_eq!((bad.status, bad.json()["error"]["param"].clone()), (400, "tools[0].type".into()));
+}
+
+#[tokio::test]
 async fn a_request_keeps_its_id() {
     let server = Fixture::start(hello()).await;
     let body = r#"{"model":"tiny","prompt":"Hi"}"#;
