@@ -5,8 +5,10 @@
 
 use dialect::scan::{Scan, Scanner, parse, scan};
 use dialect::sse::{Event, Reader};
-use dialect::{AnswerDecoder, AnswerText, Piece, WireFormat};
-use domain::ChunkKind;
+use dialect::{
+    AnswerDecoder, AnswerText, IgnoreEos, IncomingRequest, Piece, RequestOptions, WireFormat,
+};
+use domain::{ChunkKind, Request, RequestId};
 
 const FORMATS: [WireFormat; 3] =
     [WireFormat::OpenAiChat, WireFormat::OpenAiCompletions, WireFormat::AnthropicMessages];
@@ -79,15 +81,39 @@ pub fn answer_decoder(input: &[u8]) {
     }
 }
 
-/// A request that is read has what every format demands; one that is not says why.
+/// A request that is read has what every format demands, and can be passed on in chat form, tools,
+/// calls and results too; one that is not says why.
 pub fn request_parse(input: &[u8]) {
     for format in FORMATS {
         match dialect::parse_request(format, input) {
             Ok(request) => {
                 assert_ne!(request.max_tokens, Some(0));
                 assert!(request.sampling.top_p.is_none_or(|top_p| (0.0..=1.0).contains(&top_p)));
+                let chat = passed_on(&request);
+                let (text, again) = (request.prompt.text(), chat.prompt.text());
+                assert_eq!((text, &request.tools), (again, &chat.tools));
             }
             Err(error) => assert!(!error.message.is_empty()),
         }
     }
+}
+
+/// What a server in chat form reads of `request` when it is passed on to it.
+fn passed_on(request: &IncomingRequest) -> IncomingRequest {
+    let asked = request.clone();
+    let asked = Request {
+        id: RequestId { run: 0, index: 0 },
+        model: asked.model.into(),
+        prompt: asked.prompt,
+        max_tokens: asked.max_tokens,
+        ignore_eos: asked.ignore_eos,
+        stream: asked.stream,
+        sampling: asked.sampling,
+        stop: asked.stop.into(),
+        tools: asked.tools.map(Into::into),
+    };
+    let options = RequestOptions { ignore_eos: IgnoreEos::Field, ..RequestOptions::default() };
+    let chat = WireFormat::OpenAiChat;
+    let body = dialect::encode_request(chat, &asked, &options).expect("chat can say it");
+    dialect::parse_request(chat, &body).expect("chat is read back")
 }

@@ -74,7 +74,14 @@ pub(crate) async fn whole(
     if let Some(failure) = gathering.broken {
         return Err(failure);
     }
-    let usage = completion.usage.unwrap_or_else(|| estimate(request, gathering.chunks));
+    let usage = completion.usage.unwrap_or_else(|| {
+        let output = match gathering.chunks {
+            // The whole answer, more likely than its only token.
+            1 => gathering.text.joined().len().div_ceil(BYTES_PER_TOKEN) as u64,
+            chunks => chunks,
+        };
+        estimate(request, output)
+    });
     Ok(encoder.whole(&gathering.text, completion.finish, usage))
 }
 
@@ -120,11 +127,13 @@ fn out_of_order(error: OutOfOrder) -> Failure {
     Failure::new(FailureKind::Malformed, error.to_string())
 }
 
-/// What the counts must have been, where the model does not say: one token a chunk of the answer,
-/// four bytes a token of the prompt.
-fn estimate(request: &Request, chunks: u64) -> Usage {
-    let prompt_bytes = request.prompt.text().len() as u64;
-    Usage { input: Tokens(prompt_bytes.div_ceil(4)), output: Tokens(chunks), ..Usage::default() }
+/// How many bytes of text make a token, about.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// What the counts must have been, where the model does not say.
+fn estimate(request: &Request, output: u64) -> Usage {
+    let input = request.prompt.text().len().div_ceil(BYTES_PER_TOKEN) as u64;
+    Usage { input: Tokens(input), output: Tokens(output), ..Usage::default() }
 }
 
 /// A streamed answer: the model's own future, and the events it has written since they were last
@@ -152,6 +161,7 @@ impl AnswerStream {
         let sending = Box::pin(async move {
             let completion = model.send(&request, &mut writer).await?;
             let usage =
+                // One token a chunk.
                 completion.usage.unwrap_or_else(|| estimate(&request, writer.lock().chunks));
             Ok((completion, usage))
         });

@@ -202,6 +202,7 @@ impl Front {
             stream: asked.stream,
             sampling: asked.sampling,
             stop: asked.stop.into(),
+            tools: asked.tools.map(Arc::new),
         };
         let failed = |failure| Refusal::failed(format, &failure);
         if request.stream {

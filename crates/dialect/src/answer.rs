@@ -1,6 +1,6 @@
 //! The text of answers, on demand: one event's, or a whole body's.
 
-use domain::{Failure, FinishReason, Usage, WireFormat};
+use domain::{ChunkKind, Failure, FinishReason, Usage, WireFormat};
 
 use crate::part::Part;
 use crate::{anthropic, event, openai};
@@ -72,11 +72,11 @@ impl AnswerText {
     }
 }
 
-/// An answer that came in one piece.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an answer that came in one piece says beside its text, which [`decode_text`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole {
-    /// Its text.
-    pub text: AnswerText,
+    /// What it carries.
+    pub kind: ChunkKind,
     /// Why it ended.
     pub finish: FinishReason,
     /// The server's token counts, where it gave any.
@@ -108,7 +108,7 @@ pub fn decode_text(format: WireFormat, data: &[u8], text: &mut AnswerText) -> Re
     decode_parts(format, data, &mut |part| text.push(part))
 }
 
-/// Reads the body of an answer that was not streamed.
+/// Reads the body of an answer that was not streamed, all but its text.
 ///
 /// # Errors
 /// What the body reports if it holds an error despite its status of 200, else

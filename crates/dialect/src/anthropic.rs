@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::answer::{AnswerText, Whole};
+use crate::answer::Whole;
 use crate::event::{self, Facts, Text, filled, give};
 use crate::failure;
 use crate::part::Part;
@@ -142,13 +142,16 @@ pub(crate) fn whole(data: &[u8]) -> Result<Whole, Failure> {
     if message.error.is_some() || message.kind.as_ref().is_some_and(|kind| kind.0 == "error") {
         return Err(failure::in_stream(data));
     }
-    if message.content.is_none() {
+    let Some(blocks) = &message.content else {
         return Err(event::malformed("the answer has no content"));
-    }
-    let mut text = AnswerText::default();
-    message.parts(&mut |part| text.push(part));
+    };
+    let has = |kind| blocks.iter().any(|block| block.kind() == kind);
     Ok(Whole {
-        text,
+        kind: event::kind(
+            has(ChunkKind::Content),
+            has(ChunkKind::Reasoning),
+            has(ChunkKind::ToolCall),
+        ),
         finish: message.stop_reason.map_or(FinishReason::Other, |reason| stop_reason(&reason)),
         usage: message.usage.map(|usage| usage.normalized()),
     })

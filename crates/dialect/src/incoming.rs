@@ -1,11 +1,12 @@
 //! What a server is asked.
 
-use std::sync::Arc;
+mod conversation;
+mod object;
+mod tools;
 
-use domain::{Message, Prompt, Role, Sampling, WireFormat};
-use serde_json::{Map, Value};
+use domain::{Prompt, Sampling, Tools, WireFormat};
 
-use crate::failure;
+use self::object::{Object, Value};
 
 /// A request as a server understands it, in any format.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct IncomingRequest {
     pub stop: Vec<String>,
     /// Whether to generate past the model's own end.
     pub ignore_eos: bool,
+    /// The tools the model may call.
+    pub tools: Option<Tools>,
 }
 
 /// A request that cannot be served as it stands, to be answered with status 400.
@@ -44,25 +47,25 @@ impl BadRequest {
         Self { message: format!("'{param}' {problem}"), param: Some(param) }
     }
 
-    fn missing(param: &str) -> Self {
+    fn missing(param: impl Into<String>) -> Self {
         Self::at(param, "is required")
     }
 }
 
 /// Reads the body of a request in `format`. Members it does not know are accepted, as servers do;
-/// those that would change the answer in a way no server here can (several choices, images) are not.
+/// those that would change the answer in a way no server here can (several choices, images, tools
+/// that the provider itself runs) are not.
+///
+/// | | chat | messages |
+/// |---|---|---|
+/// | tools | `tools` of type `function` | `tools` of type `custom`, or of none |
+/// | calls | `tool_calls` of an assistant's message | its `tool_use` blocks |
+/// | results | messages of role `tool` | a user's `tool_result` blocks, each a message of its own |
 ///
 /// # Errors
 /// [`BadRequest`], naming the member that is missing or wrong.
 pub fn parse_request(format: WireFormat, body: &[u8]) -> Result<IncomingRequest, BadRequest> {
-    let bad = |message| BadRequest { message, param: None };
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        bad(format!("the body cannot be read: {}", failure::json_error(&error)))
-    })?;
-    let Value::Object(members) = value else {
-        return Err(bad("the body must be a JSON object".to_owned()));
-    };
-    let body = Body(&members);
+    let body = Object::of_body(body)?;
     if body.integer("n", 1)?.is_some_and(|n| n != 1) {
         return Err(BadRequest::at("n", "must be 1"));
     }
@@ -78,14 +81,14 @@ pub fn parse_request(format: WireFormat, body: &[u8]) -> Result<IncomingRequest,
         }
     };
     Ok(IncomingRequest {
-        model: body.text("model")?.ok_or_else(|| BadRequest::missing("model"))?.to_owned(),
+        model: body.required_text("model")?,
         prompt: match format {
-            WireFormat::OpenAiChat => messages(&body, Vec::new())?,
+            WireFormat::OpenAiChat => conversation::openai(&body)?,
             WireFormat::OpenAiCompletions => Prompt::Text(completion_prompt(&body)?.into()),
-            WireFormat::AnthropicMessages => messages(&body, anthropic_system(&body)?)?,
+            WireFormat::AnthropicMessages => conversation::anthropic(&body)?,
         },
         max_tokens,
-        stream: body.flag("stream")?,
+        stream: body.flag("stream")?.unwrap_or(false),
         include_usage: is_anthropic || include_usage(&body)?,
         sampling: Sampling {
             temperature: body.number("temperature", f64::MAX)?,
@@ -95,164 +98,46 @@ pub fn parse_request(format: WireFormat, body: &[u8]) -> Result<IncomingRequest,
             seed: body.integer("seed", 0)?,
         },
         stop: stop(&body, if is_anthropic { "stop_sequences" } else { "stop" })?,
-        ignore_eos: body.flag("ignore_eos")?,
+        ignore_eos: body.flag("ignore_eos")?.unwrap_or(false),
+        tools: tools::tools(format, &body)?,
     })
 }
 
-fn completion_prompt<'a>(body: &Body<'a>) -> Result<&'a str, BadRequest> {
-    let only = match body.get("prompt") {
-        Some(Value::Array(items)) if items.len() == 1 => items.first(),
-        other => other,
-    };
-    match only {
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(BadRequest::at("prompt", "must be a string or an array of one string")),
-        None => Err(BadRequest::missing("prompt")),
-    }
-}
-
-fn anthropic_system(body: &Body<'_>) -> Result<Vec<Message>, BadRequest> {
-    match body.get("system") {
-        None => Ok(Vec::new()),
-        Some(system) => {
-            Ok(vec![Message { role: Role::System, content: content(system, "system")? }])
-        }
-    }
-}
-
-/// The conversation, after the messages in `all`.
-fn messages(body: &Body<'_>, mut all: Vec<Message>) -> Result<Prompt, BadRequest> {
-    let given = match body.get("messages") {
-        Some(Value::Array(given)) => given,
-        Some(_) => return Err(BadRequest::at("messages", "must be an array")),
-        None => return Err(BadRequest::missing("messages")),
-    };
-    if given.is_empty() {
-        return Err(BadRequest::at("messages", "must hold a message"));
-    }
-    for (index, message) in given.iter().enumerate() {
-        let place = format!("messages[{index}]");
-        let Value::Object(message) = message else {
-            return Err(BadRequest::at(place, "must be an object"));
-        };
-        let role = match message.get("role").and_then(Value::as_str) {
-            Some("system" | "developer") => Role::System,
-            Some("user") => Role::User,
-            Some("assistant") => Role::Assistant,
-            Some("tool" | "function") => Role::Tool,
-            Some(_) | None => {
-                let problem = "must be system, developer, user, assistant or tool";
-                return Err(BadRequest::at(format!("{place}.role"), problem));
-            }
-        };
-        let place = format!("{place}.content");
-        let content = match message.get("content") {
-            // An assistant's message may hold tool calls alone.
-            None | Some(Value::Null) if role == Role::Assistant => Arc::from(""),
-            None | Some(Value::Null) => return Err(BadRequest::missing(&place)),
-            Some(value) => content(value, &place)?,
-        };
-        all.push(Message { role, content });
-    }
-    Ok(Prompt::Messages(all.into()))
-}
-
-/// Text given as a string or as an array of text parts.
-fn content(value: &Value, place: &str) -> Result<Arc<str>, BadRequest> {
-    match value {
-        Value::String(text) => Ok(Arc::from(&**text)),
-        Value::Array(parts) => {
-            let mut joined = String::new();
-            for (index, part) in parts.iter().enumerate() {
-                match (part.get("type").and_then(Value::as_str), part.get("text")) {
-                    (Some("text" | "input_text" | "output_text"), Some(Value::String(text))) => {
-                        joined.push_str(text);
-                    }
-                    _ => {
-                        let place = format!("{place}[{index}]");
-                        return Err(BadRequest::at(place, "must be a part of type text"));
-                    }
-                }
-            }
-            Ok(joined.into())
-        }
-        _ => Err(BadRequest::at(place, "must be a string or an array of text parts")),
-    }
-}
-
-fn include_usage(body: &Body<'_>) -> Result<bool, BadRequest> {
-    match body.get("stream_options") {
-        None => Ok(false),
-        Some(Value::Object(options)) => match options.get("include_usage") {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(include)) => Ok(*include),
-            Some(_) => Err(BadRequest::at("stream_options.include_usage", "must be true or false")),
+fn completion_prompt(body: &Object<'_>) -> Result<String, BadRequest> {
+    let wrong = || BadRequest::at("prompt", "must be a string or an array of one string");
+    match body.value("prompt") {
+        Value::Absent => Err(BadRequest::missing("prompt")),
+        Value::Text(text) => Ok(text),
+        Value::Array(items) => match &items[..] {
+            [only] => Value::of(only).text().ok_or_else(wrong),
+            _ => Err(wrong()),
         },
-        Some(_) => Err(BadRequest::at("stream_options", "must be an object")),
+        Value::Object | Value::Other => Err(wrong()),
     }
+}
+
+fn include_usage(body: &Object<'_>) -> Result<bool, BadRequest> {
+    let options = body.object("stream_options")?;
+    Ok(options.map_or(Ok(None), |options| options.flag("include_usage"))?.unwrap_or(false))
 }
 
 /// vLLM's -1, like 0, keeps every token.
-fn top_k(body: &Body<'_>) -> Result<Option<u32>, BadRequest> {
-    if body.get("top_k").and_then(Value::as_i64) == Some(-1) {
+fn top_k(body: &Object<'_>) -> Result<Option<u32>, BadRequest> {
+    if body.raw("top_k").is_some_and(|raw| raw.get() == "-1") {
         return Ok(None);
     }
     let wanted = body.integer("top_k", 0)?.filter(|&k| k > 0);
     Ok(wanted.map(|k| u32::try_from(k).unwrap_or(u32::MAX)))
 }
 
-fn stop(body: &Body<'_>, name: &str) -> Result<Vec<String>, BadRequest> {
+fn stop(body: &Object<'_>, name: &str) -> Result<Vec<String>, BadRequest> {
     let wrong = || BadRequest::at(name, "must be a string or an array of strings");
-    match body.get(name) {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![text.clone()]),
-        Some(Value::Array(texts)) => {
-            texts.iter().map(|text| text.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+    match body.value(name) {
+        Value::Absent => Ok(Vec::new()),
+        Value::Text(text) => Ok(vec![text]),
+        Value::Array(texts) => {
+            texts.into_iter().map(|text| Value::of(text).text().ok_or_else(wrong)).collect()
         }
-        Some(_) => Err(wrong()),
-    }
-}
-
-/// The members of a request. A null is as good as absent.
-struct Body<'a>(&'a Map<String, Value>);
-
-impl<'a> Body<'a> {
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    fn text(&self, name: &str) -> Result<Option<&'a str>, BadRequest> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(BadRequest::at(name, "must be a string")),
-        }
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, BadRequest> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(BadRequest::at(name, "must be true or false")),
-        }
-    }
-
-    fn integer(&self, name: &str, least: u64) -> Result<Option<u64>, BadRequest> {
-        match self.get(name).map(Value::as_u64) {
-            None => Ok(None),
-            Some(Some(number)) if number >= least => Ok(Some(number)),
-            Some(_) => Err(BadRequest::at(name, &format!("must be an integer of {least} or more"))),
-        }
-    }
-
-    fn number(&self, name: &str, most: f64) -> Result<Option<f64>, BadRequest> {
-        match self.get(name).map(Value::as_f64) {
-            None => Ok(None),
-            Some(Some(number)) if (0.0..=most).contains(&number) => Ok(Some(number)),
-            Some(_) if most == f64::MAX => {
-                Err(BadRequest::at(name, "must be a number of 0 or more"))
-            }
-            Some(_) => Err(BadRequest::at(name, &format!("must be a number from 0 to {most}"))),
-        }
+        Value::Object | Value::Other => Err(wrong()),
     }
 }

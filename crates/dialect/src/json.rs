@@ -51,6 +51,33 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// The brackets and commas of an array whose items the caller appends.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    begun: bool,
+}
+
+impl Items {
+    /// Makes ready for the next item.
+    pub(crate) fn next(&mut self, out: &mut Vec<u8>) {
+        out.push(if self.begun { b',' } else { b'[' });
+        self.begun = true;
+    }
+
+    /// Closes the array.
+    pub(crate) fn end(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.begun { b"]" } else { b"[]" });
+    }
+}
+
+/// `text` without the blanks around it where it is a JSON object; `{}` where it is empty.
+pub(crate) fn as_object(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_object =
+        || text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if text.is_empty() { Some("{}") } else { is_object().then_some(text) }
+}
+
 /// Appends `number` in decimal.
 pub(crate) fn integer(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());

@@ -5,7 +5,7 @@ use domain::{ChunkKind, Failure, FinishReason};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::answer::{AnswerText, Whole};
+use crate::answer::Whole;
 use crate::event::{self, Content, Facts, Text, filled, give};
 use crate::failure;
 use crate::part::Part;
@@ -103,10 +103,8 @@ pub(crate) fn whole(data: &[u8]) -> Result<Whole, Failure> {
     if body.choices.as_ref().is_none_or(Vec::is_empty) {
         return Err(event::malformed("the answer has no choices"));
     }
-    let mut text = AnswerText::default();
-    body.parts(&mut |part| text.push(part));
     Ok(Whole {
-        text,
+        kind: body.kind(),
         finish: body.finish().unwrap_or(FinishReason::Other),
         usage: body.into_usage().map(|usage| usage.normalized()),
     })

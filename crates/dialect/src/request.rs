@@ -1,6 +1,9 @@
 //! What a client sends.
 
-use domain::{Message, Prompt, Request, Role, WireFormat};
+mod conversation;
+mod tools;
+
+use domain::{Message, Prompt, Request, WireFormat};
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -59,6 +62,18 @@ pub enum EncodeError {
          the server's own field in the extra body"
     )]
     IgnoreEos,
+    /// Tools, for an endpoint that continues plain text.
+    #[error("the completions endpoint takes no tools; use the chat endpoint, or leave them out")]
+    Tools,
+    /// A tool whose schema is no JSON object.
+    #[error("the parameters of a tool are no JSON object; write them as a JSON Schema")]
+    Schema,
+    /// A call whose arguments are no JSON object, in a form that takes nothing else.
+    #[error(
+        "the arguments of a tool call are no JSON object, as Anthropic messages demand; mend them, \
+         or leave the call and its result out"
+    )]
+    Arguments,
     /// A sampling setting that the format has no field for.
     #[error(
         "Anthropic messages have no `{0}`; drop that setting, or put it into the extra body if \
@@ -69,8 +84,9 @@ pub enum EncodeError {
 
 /// The body of `request` in `format`.
 ///
-/// In Anthropic form system messages move into `system`, and tool results are sent as what the user
-/// said, for a request holds no call ids; whether turns alternate is left to the caller.
+/// In Anthropic form system messages move into `system`, and tool results with what the user says
+/// after them into one message; whether turns alternate is left to the caller. OpenAI's form cannot
+/// say that a tool failed: its result has to.
 ///
 /// # Errors
 /// What the format cannot express; see [`EncodeError`].
@@ -81,17 +97,29 @@ pub fn encode_request(
 ) -> Result<Vec<u8>, EncodeError> {
     let mut body = Body::new(options.extra_body.as_ref());
     body.member("model", |out| json::string(&request.model, out));
-    match (format, &request.prompt) {
-        (WireFormat::OpenAiChat, prompt) => {
-            body.member("messages", |out| messages(prompt, |_| true, Role::as_str, out));
+    let only;
+    let turns = match &request.prompt {
+        Prompt::Text(text) => {
+            only = [Message::User(text.clone())];
+            &only
         }
+        Prompt::Messages(messages) => &messages[..],
+    };
+    match (format, &request.prompt) {
+        (WireFormat::OpenAiChat, _) => conversation::openai(turns, &mut body),
         (WireFormat::OpenAiCompletions, Prompt::Text(text)) => {
             body.member("prompt", |out| json::string(text, out));
         }
         (WireFormat::OpenAiCompletions, Prompt::Messages(_)) => {
             return Err(EncodeError::ConversationAsText);
         }
-        (WireFormat::AnthropicMessages, prompt) => anthropic_prompt(prompt, &mut body),
+        (WireFormat::AnthropicMessages, _) => conversation::anthropic(turns, &mut body)?,
+    }
+    match (format, &request.tools) {
+        (_, None) => {}
+        (WireFormat::OpenAiChat, Some(tools)) => tools::openai(tools, &mut body)?,
+        (WireFormat::OpenAiCompletions, Some(_)) => return Err(EncodeError::Tools),
+        (WireFormat::AnthropicMessages, Some(tools)) => tools::anthropic(tools, &mut body)?,
     }
     limits(format, request, options, &mut body)?;
     sampling(format, request, &mut body)?;
@@ -103,49 +131,6 @@ pub fn encode_request(
         }
     }
     Ok(body.finish())
-}
-
-fn anthropic_prompt(prompt: &Prompt, body: &mut Body<'_>) {
-    if let Prompt::Messages(all) = prompt {
-        let system: Vec<&str> =
-            all.iter().filter(|m| m.role == Role::System).map(|m| &*m.content).collect();
-        if !system.is_empty() {
-            body.member("system", |out| json::string(&system.join("\n\n"), out));
-        }
-    }
-    let name = |role| match role {
-        Role::Assistant => "assistant",
-        Role::System | Role::User | Role::Tool => "user",
-    };
-    body.member("messages", |out| messages(prompt, |role| role != Role::System, name, out));
-}
-
-fn messages(
-    prompt: &Prompt,
-    keep: impl Fn(Role) -> bool,
-    name: impl Fn(Role) -> &'static str,
-    out: &mut Vec<u8>,
-) {
-    let only;
-    let all: &[Message] = match prompt {
-        Prompt::Text(text) => {
-            only = [Message { role: Role::User, content: text.clone() }];
-            &only
-        }
-        Prompt::Messages(messages) => messages,
-    };
-    out.push(b'[');
-    for (index, message) in all.iter().filter(|message| keep(message.role)).enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(br#"{"role":""#);
-        out.extend_from_slice(name(message.role).as_bytes());
-        out.extend_from_slice(br#"","content":"#);
-        json::string(&message.content, out);
-        out.push(b'}');
-    }
-    out.push(b']');
 }
 
 fn limits(

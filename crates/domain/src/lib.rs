@@ -13,6 +13,7 @@ pub mod request;
 pub mod secret;
 pub mod series;
 pub mod time;
+pub mod tool;
 pub mod unit;
 pub mod usage;
 
@@ -25,5 +26,6 @@ pub use request::{Message, Prompt, Request, RequestId, Role, Sampling};
 pub use secret::Secret;
 pub use series::{Series, Source};
 pub use time::{Clock, SystemClock, Timestamp, WallAnchor};
+pub use tool::{Tool, ToolCall, ToolChoice, ToolResult, Tools};
 pub use unit::Tokens;
 pub use usage::{CountSource, FinishReason, Usage};

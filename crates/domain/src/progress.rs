@@ -30,6 +30,9 @@ impl Arrival {
 }
 
 /// What opening a connection cost. A reused connection has none.
+///
+/// Over HTTP/2 a request that opens one waits a round trip more, for the server's settings: that is
+/// in its latency and in no field here, as nobody who compares servers asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// Name resolution.
@@ -75,11 +78,12 @@ pub enum WireFormat {
 /// The body of a chunk, decoded only by whoever wants its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'a> {
-    /// One event's data, as it came over the wire.
+    /// One event of a stream, or the whole of an answer that was not streamed, as it came over the
+    /// wire. Which of the two, [`Progress::Headers`] says.
     Wire {
         /// How to read `data`.
         format: WireFormat,
-        /// The bytes after `data:`.
+        /// The bytes after `data:`, or the answer's body.
         data: &'a [u8],
     },
     /// Text straight from an embedded model.

@@ -1,7 +1,10 @@
 //! What is asked of a model.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use crate::{ToolCall, ToolResult, Tools};
 
 /// Names one request everywhere: sent as `x-request-id`, and the key of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,11 +50,80 @@ impl Role {
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub enum Message {
+    /// Standing instructions.
+    System(Arc<str>),
+    /// What the person asks.
+    User(Arc<str>),
+    /// An earlier answer of the model's.
+    Assistant {
+        /// Its text.
+        content: Arc<str>,
+        /// The tools it called.
+        tool_calls: Arc<[ToolCall]>,
+    },
+    /// What came of a call.
+    Tool(ToolResult),
+}
+
+impl Message {
+    /// An earlier answer that called no tool.
+    #[must_use]
+    pub fn assistant(content: Arc<str>) -> Self {
+        Self::Assistant { content, tool_calls: Arc::default() }
+    }
+
     /// Who says it.
-    pub role: Role,
-    /// What is said.
-    pub content: Arc<str>,
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::System(_) => Role::System,
+            Self::User(_) => Role::User,
+            Self::Assistant { .. } => Role::Assistant,
+            Self::Tool(_) => Role::Tool,
+        }
+    }
+
+    /// What is said, calls apart.
+    #[must_use]
+    pub const fn content(&self) -> &Arc<str> {
+        match self {
+            Self::System(content)
+            | Self::User(content)
+            | Self::Assistant { content, .. }
+            | Self::Tool(ToolResult { content, .. }) => content,
+        }
+    }
+
+    /// The calls it makes.
+    #[must_use]
+    pub fn tool_calls(&self) -> &[ToolCall] {
+        match self {
+            Self::Assistant { tool_calls, .. } => tool_calls,
+            Self::System(_) | Self::User(_) | Self::Tool(_) => &[],
+        }
+    }
+
+    /// Whether it is about a tool.
+    #[must_use]
+    pub fn is_about_tools(&self) -> bool {
+        matches!(self, Self::Tool(_)) || !self.tool_calls().is_empty()
+    }
+
+    /// All its text, calls run together as models write them, for counting tokens.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        let calls = self.tool_calls();
+        if calls.is_empty() {
+            return Cow::Borrowed(self.content());
+        }
+        let mut text = self.content().to_string();
+        for call in calls {
+            text.push_str(&call.name);
+            text.push_str(&call.arguments);
+        }
+        Cow::Owned(text)
+    }
 }
 
 /// What the model is given to continue or to answer.
@@ -70,7 +142,7 @@ impl Prompt {
         match self {
             Self::Text(text) => text.to_string(),
             Self::Messages(messages) => {
-                messages.iter().map(|message| &*message.content).collect::<Vec<_>>().join("\n")
+                messages.iter().map(Message::text).collect::<Vec<_>>().join("\n")
             }
         }
     }
@@ -110,4 +182,6 @@ pub struct Request {
     pub sampling: Sampling,
     /// Texts that end the answer.
     pub stop: Arc<[String]>,
+    /// The tools it may call, if any.
+    pub tools: Option<Arc<Tools>>,
 }

@@ -246,6 +246,7 @@ fn request(prompt: &str, length: usize) -> Request {
         stream: true,
         sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
         stop: Arc::new([]),
+        tools: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use domain::{
     BoxFuture, Clock, Completion, Failure, FailureKind, Message, Model, Progress, Prompt, Request,
-    Role, Seed, Sink,
+    Seed, Sink,
 };
 use llama::{Batch, Context, ContextOptions, LoadError, Sampling, Token};
 
@@ -141,7 +141,7 @@ impl Engine {
                 return Ok(self.model.tokenize(text, true));
             }
             (Prompt::Text(text), PlainText::Said) => {
-                said = [Message { role: Role::User, content: Arc::clone(text) }];
+                said = [Message::User(Arc::clone(text))];
                 &said
             }
             (Prompt::Messages(messages), _) => &messages[..],
@@ -153,6 +153,7 @@ impl Engine {
     }
 
     fn job(&self, request: &Request) -> Result<Job, Failure> {
+        refuse_tools(request)?;
         let prompt = self.tokens(&request.prompt)?;
         if prompt.is_empty() {
             return Err(rejected("the prompt is empty"));
@@ -282,6 +283,24 @@ impl Drop for Stopper {
     fn drop(&mut self) {
         self.0.stop();
         self.0.lock().jobs.clear();
+    }
+}
+
+/// The engine has no grammar that would make its answers calls.
+fn refuse_tools(request: &Request) -> Result<(), Failure> {
+    if request.tools.is_some() {
+        return Err(rejected(
+            "this engine's models cannot call tools: leave the request's tools out",
+        ));
+    }
+    match &request.prompt {
+        Prompt::Messages(messages) if messages.iter().any(Message::is_about_tools) => {
+            Err(rejected(
+                "this engine's models know no tools: leave calls and their results out of the \
+                 conversation",
+            ))
+        }
+        Prompt::Messages(_) | Prompt::Text(_) => Ok(()),
     }
 }
 

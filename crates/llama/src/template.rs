@@ -49,7 +49,7 @@ impl ChatTemplate {
     pub fn render(&self, messages: &[Message], now_unix_s: u64) -> Result<String, TemplateError> {
         let messages: Vec<Value> = messages
             .iter()
-            .map(|message| context!(role => message.role.as_str(), content => &*message.content))
+            .map(|message| context!(role => message.role().as_str(), content => &**message.content()))
             .collect();
         let strftime_now = move |format: String| strftime(&format, now_unix_s);
         self.environment
@@ -135,25 +135,19 @@ fn civil(days: u64) -> (u64, usize, u64) {
 
 #[cfg(test)]
 mod tests {
-    use domain::Role;
-
     use super::*;
 
-    fn check(source: &str, turns: &[(Role, &str)], expect: &str) {
-        let messages: Vec<Message> = turns
-            .iter()
-            .map(|&(role, content)| Message { role, content: content.into() })
-            .collect();
+    fn check(source: &str, messages: &[Message], expect: &str) {
         let rendered = ChatTemplate::new(source.to_owned(), "<s>".to_owned(), "</s>".to_owned())
             .map_err(TemplateError::Syntax)
-            .and_then(|template| template.render(&messages, 1_709_251_199))
+            .and_then(|template| template.render(messages, 1_709_251_199))
             .unwrap_or_else(|error| error.to_string());
         assert_eq!(rendered, expect, "{source}");
     }
 
     #[test]
     fn templates_see_what_they_expect() {
-        let hello = [(Role::System, "Be brief."), (Role::User, " Hello ")];
+        let hello = [Message::System("Be brief.".into()), Message::User(" Hello ".into())];
         // Blocks on lines of their own leave no trace.
         check(
             "{%- for message in messages %}\n    {% if true %}\n[{{ message['role'] }}]\n    {% endif %}\n{%- endfor %}\n",
@@ -177,7 +171,7 @@ mod tests {
         );
         check(
             "{{ messages | tojson }}",
-            &[(Role::User, "x")],
+            &[Message::User("x".into())],
             r#"[{"role": "user", "content": "x"}]"#,
         );
         check("{% if tools is defined %}tools{% else %}none{% endif %}", &hello, "none");
@@ -187,19 +181,19 @@ mod tests {
     fn a_template_that_refuses_says_so() {
         check(
             "{{ raise_exception('roles must alternate') }}",
-            &[(Role::User, "x")],
+            &[Message::User("x".into())],
             "the model's chat template refuses the conversation: invalid operation: roles must \
              alternate (in chat:1)",
         );
         check(
             "{% if %}",
-            &[(Role::User, "x")],
+            &[Message::User("x".into())],
             "the model's chat template cannot be read: syntax error: unexpected end of block (in \
              chat:1)",
         );
         check(
             "{{ strftime_now('%q') }}",
-            &[(Role::User, "x")],
+            &[Message::User("x".into())],
             "the model's chat template refuses the conversation: invalid operation: strftime_now \
              does not know %q (in chat:1)",
         );

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use domain::{Message, Role, Tokenizer as _};
+use domain::{Message, Tokenizer as _};
 use llama::{
     Batch, Context, ContextOptions, DecodeError, FileType, FlashAttention, KvType, Library,
     LibraryError, LoadError, Model, ModelOptions, Sampler, Sampling, SequenceId, Text, Token,
@@ -122,12 +122,11 @@ fn text_survives_the_tokenizer() {
 #[test]
 fn the_models_own_template_is_used() {
     let Some(model) = real_model() else { return };
-    let message = |role, content: &str| Message { role, content: content.into() };
     let messages = [
-        message(Role::System, "Be brief."),
-        message(Role::User, "Hi"),
-        message(Role::Assistant, "Hello."),
-        message(Role::User, "Who are you?"),
+        Message::System("Be brief.".into()),
+        Message::User("Hi".into()),
+        Message::assistant("Hello.".into()),
+        Message::User("Who are you?".into()),
     ];
     assert_eq!(
         model.apply_template(&messages, 0).expect("ChatML takes any conversation"),

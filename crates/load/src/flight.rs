@@ -7,7 +7,7 @@ use dialect::AnswerText;
 use domain::{
     Arrival, Chunks, Clock, Completion, CountSource, Exchange, Failure, FailureKind, Outcome,
     Payload, Progress, Prompt, Request, Sink, Timeline, Timestamp, Tokenizer, Tokens, Usage,
-    Vantage,
+    Vantage, WireFormat,
 };
 
 use crate::intake::Intake;
@@ -47,10 +47,42 @@ pub(crate) struct Landing {
 pub(crate) struct Flight {
     tower: Arc<Tower>,
     exchange: Option<Exchange>,
-    /// The answer's text, kept only where its tokens may have to be counted: there is a tokenizer,
-    /// or it came in one piece.
-    answer: Option<AnswerText>,
+    /// The answer, kept only where its tokens may have to be counted: there is a tokenizer, or it
+    /// came in one piece.
+    answer: Option<Kept>,
     usage: Option<Usage>,
+}
+
+/// An answer kept for its tokens to be counted.
+#[derive(Default)]
+struct Kept {
+    text: AnswerText,
+    /// The body of an answer that came in one piece, to be read only if nobody else counted.
+    body: Option<(WireFormat, Box<[u8]>)>,
+}
+
+impl Kept {
+    fn push(&mut self, payload: Payload<'_>, streamed: bool) {
+        match payload {
+            Payload::Text(text) => self.text.content.push_str(text),
+            Payload::Wire { format, data } if streamed => read(format, data, &mut self.text),
+            Payload::Wire { format, data } => self.body = Some((format, data.into())),
+        }
+    }
+
+    /// All of its text.
+    fn text(&self) -> String {
+        let mut text = self.text.clone();
+        if let Some((format, body)) = &self.body {
+            read(*format, body, &mut text);
+        }
+        text.joined()
+    }
+}
+
+fn read(format: WireFormat, data: &[u8], text: &mut AnswerText) {
+    // What cannot be read was reported by the decoder already.
+    let _ = dialect::decode_text(format, data, text);
 }
 
 impl Flight {
@@ -92,7 +124,7 @@ impl Flight {
                 "given up before it was answered",
             )),
         };
-        let answer = tower.tokenizer.is_some().then(AnswerText::default);
+        let answer = tower.tokenizer.is_some().then(Kept::default);
         Self { tower: Arc::clone(tower), exchange: Some(exchange), answer, usage: None }
     }
 
@@ -151,10 +183,10 @@ impl Flight {
         } else {
             (exchange.usage.output, exchange.output_source) = match (&self.answer, tokenizer) {
                 (Some(answer), Some(tokenizer)) => {
-                    (Tokens(tokenizer.count(&answer.joined()) as u64), CountSource::Tokenizer)
+                    (Tokens(tokenizer.count(&answer.text()) as u64), CountSource::Tokenizer)
                 }
                 (Some(answer), None) => {
-                    (text::estimate_tokens(&answer.joined()), CountSource::Estimate)
+                    (text::estimate_tokens(&answer.text()), CountSource::Estimate)
                 }
                 (None, _) => (Tokens(chunks.len() as u64), CountSource::Estimate),
             };
@@ -171,7 +203,7 @@ impl Sink for Flight {
                 exchange.failed_attempts.push(failed);
                 timeline.chunks.clear();
                 (timeline.sent, timeline.headers) = (None, None);
-                self.answer = self.tower.tokenizer.is_some().then(AnswerText::default);
+                self.answer = self.tower.tokenizer.is_some().then(Kept::default);
             }
             Progress::Connected(connection) => timeline.connection = Some(connection),
             Progress::Sent(at) => timeline.sent = Some(at),
@@ -189,13 +221,7 @@ impl Sink for Flight {
                     self.tower.live.token();
                 }
                 if let Some(answer) = &mut self.answer {
-                    match chunk.payload {
-                        Payload::Text(text) => answer.content.push_str(text),
-                        Payload::Wire { format, data } => {
-                            // What cannot be read was reported by the decoder already.
-                            let _ = dialect::decode_text(format, data, answer);
-                        }
-                    }
+                    answer.push(chunk.payload, exchange.streamed);
                 }
             }
         }

@@ -258,6 +258,7 @@ impl Run {
             stream: template.stream,
             sampling: template.sampling.clone(),
             stop: Arc::clone(&template.stop),
+            tools: None,
         };
         let mut flight = Flight::begin(&self.tower, &request, slot, self.now());
         let result = self.model.send(&request, &mut flight).await;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{
-    BoxFuture, Clock, Completion, ConnectStage, CountSource, Exchange, FailedAttempt, Failure,
-    FailureKind, Model, Outcome, Progress, Request, Sampling, Seed, Sink, Tokenizer, Tokens, Usage,
+    BoxFuture, ChunkKind, Clock, Completion, ConnectStage, CountSource, Exchange, FailedAttempt,
+    Failure, FailureKind, Model, Outcome, Progress, Request, Sampling, Seed, Sink, Tokenizer,
+    Tokens, Usage, WireFormat,
 };
 use load::workload::{Scenario, Workload};
 use load::{
@@ -498,10 +499,15 @@ async fn record_of(script: Script, tokenizer: Option<Arc<dyn Tokenizer>>) -> Exc
 #[tokio::test(start_paused = true)]
 async fn tokens_are_counted_by_the_server_else_the_tokenizer_else_estimated() {
     let answer = || Script::answer(["ab", "cde"]);
-    let reported = |input, output| {
-        let (input, output) = (Tokens(input), Tokens(output));
-        answer().usage(Some(Usage { input, output, ..Usage::default() }))
+    let body = || {
+        let body = r#"{"choices":[{"message":{"content":"abcdefgh"}}]}"#;
+        Script::tokens(0).wire(WireFormat::OpenAiChat, ChunkKind::Content, body).whole()
     };
+    let counts = |input, output| {
+        let (input, output) = (Tokens(input), Tokens(output));
+        Some(Usage { input, output, ..Usage::default() })
+    };
+    let reported = |input, output| answer().usage(counts(input, output));
     let letters = || Some(Arc::new(Letters) as Arc<dyn Tokenizer>);
     let asked = Workload::scenario(Scenario::ShortQueries, Seed(0)).draft(0).prompt.text().len();
     let (bytes, quarter) = (asked as u64, text::estimate_tokens(&"x".repeat(asked)).count());
@@ -518,6 +524,10 @@ async fn tokens_are_counted_by_the_server_else_the_tokenizer_else_estimated() {
         (reported(0, 0), None, (quarter, estimate), (2, estimate)),
         // An empty answer has none.
         (Script::tokens(0), letters(), (1, server), (0, server)),
+        // In one piece, as it came over a wire: its text is counted, not the one chunk.
+        (body().usage(None), None, (quarter, estimate), (2, estimate)),
+        (body().usage(None), letters(), (bytes, tokenizer), (8, tokenizer)),
+        (body().usage(counts(7, 3)), letters(), (7, server), (3, server)),
         // In one piece: a chunk that is no token.
         (
             Script::answer(["abcdefgh"]).whole().usage(None),

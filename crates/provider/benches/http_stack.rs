@@ -167,6 +167,7 @@ fn request(word: &str) -> Request {
         stream: true,
         sampling: Sampling::default(),
         stop: [].into(),
+        tools: None,
     }
 }
 

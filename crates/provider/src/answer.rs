@@ -3,8 +3,7 @@
 
 use dialect::{AnswerDecoder, Piece};
 use domain::{
-    Arrival, Chunk, ChunkKind, Completion, Failure, FailureKind, Payload, Progress, Sink,
-    WireFormat,
+    Arrival, Chunk, Completion, Failure, FailureKind, Payload, Progress, Sink, WireFormat,
 };
 
 use crate::patience::Stage;
@@ -235,7 +234,7 @@ impl Answer {
     }
 
     /// The outcome of an answer whose last byte came `at`. An unstreamed answer is handed on as one
-    /// chunk.
+    /// chunk, body and all, even where it carries no token.
     pub(crate) fn finish(
         self,
         at: Arrival,
@@ -249,10 +248,7 @@ impl Answer {
             }
             Body::Whole(format, body) => {
                 let whole = dialect::decode_whole(format, &body)?;
-                if !whole.text.is_empty() {
-                    let payload = Payload::Text(&whole.text.joined());
-                    sink.progress(Progress::Chunk(Chunk { at, kind: ChunkKind::Content, payload }));
-                }
+                hand_on(Piece { kind: whole.kind, data: &body }, format, at, sink);
                 Ok(Completion { finished: at, finish: whole.finish, usage: whole.usage })
             }
             Body::Kept(kept) => Err(kept.failure(unix_seconds)),

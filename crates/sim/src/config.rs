@@ -127,7 +127,7 @@ pub fn prompt_tokens(prompt: &Prompt) -> Tokens {
     let bytes = match prompt {
         Prompt::Text(text) => text.len(),
         Prompt::Messages(messages) => {
-            let text: usize = messages.iter().map(|message| message.content.len()).sum();
+            let text: usize = messages.iter().map(|message| message.text().len()).sum();
             text + messages.len().saturating_sub(1)
         }
     };
@@ -137,7 +137,7 @@ pub fn prompt_tokens(prompt: &Prompt) -> Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Message, Role};
+    use domain::Message;
 
     #[test]
     fn settings_that_make_no_sense_are_refused() {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn prompts_are_counted_by_four_bytes_a_token() {
-        let message = |text: &str| Message { role: Role::User, content: text.into() };
+        let message = |text: &str| Message::User(text.into());
         assert_eq!(prompt_tokens(&Prompt::Text("".into())), Tokens(1));
         assert_eq!(prompt_tokens(&Prompt::Text("twelve bytes".into())), Tokens(3));
         assert_eq!(prompt_tokens(&Prompt::Text("thirteen byte".into())), Tokens(4));

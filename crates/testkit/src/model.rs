@@ -389,6 +389,7 @@ pub fn request(index: u64) -> Request {
         stream: true,
         sampling: domain::Sampling::default(),
         stop: Arc::from([]),
+        tools: None,
     }
 }
 

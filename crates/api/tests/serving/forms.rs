@@ -108,6 +108,28 @@ async fn counts_are_estimated_where_the_model_gives_none() {
     let answer = server.post(COMPLETIONS, r#"{"model":"tiny","prompt":"12345"}"#).await.json();
     assert_eq!(answer["usage"]["prompt_tokens"], 2);
     assert_eq!(answer["usage"]["completion_tokens"], 2);
+    // What came in one piece has more tokens than pieces.
+    let body = r#"{"choices":[{"message":{"content":"123456789"}}]}"#;
+    let whole = Script::tokens(0).wire(WireFormat::OpenAiChat, ChunkKind::Content, body);
+    let server = Fixture::start(whole.whole().usage(None)).await;
+    let answer = server.post(COMPLETIONS, r#"{"model":"tiny","prompt":"12345"}"#).await.json();
+    assert_eq!(answer["usage"]["completion_tokens"], 3);
+}
+
+#[tokio::test]
+async fn tools_reach_the_model_in_either_form() {
+    let server = Fixture::start(hello()).await;
+    let chat = r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","#;
+    let message = r#""tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any"},"#;
+    for (path, tools) in [(CHAT, chat), (MESSAGES, message)] {
+        assert_eq!(server.post(path, &conversation(tools)).await.status, 200);
+    }
+    for asked in server.model.asked() {
+        let tools = asked.request.tools.expect("tools were offered");
+        assert_eq!((&*tools.offered[0].name, &tools.choice), ("f", &ToolChoice::Required));
+    }
+    let bad = server.post(CHAT, &conversation(r#""tools":[{"type":"custom"}],"#)).await;
+    assert_eq!((bad.status, bad.json()["error"]["param"].clone()), (400, "tools[0].type".into()));
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{BindError, ModelServer, Served, Stopped};
-use domain::{ChunkKind, ConnectStage, Failure, FailureKind, FinishReason, Model, WireFormat};
+use domain::{
+    ChunkKind, ConnectStage, Failure, FailureKind, FinishReason, Model, ToolChoice, WireFormat,
+};
 use insta::assert_snapshot;
 use testkit::{Gate, ManualClock, Script, ScriptedModel};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,7 +1,6 @@
 //! Answers in Anthropic form.
 
 use domain::{FinishReason, Tokens, Usage};
-use serde::de::IgnoredAny;
 
 use super::{Block, Envelope};
 use crate::answer::{AnswerText, ToolCall};
@@ -96,28 +95,24 @@ pub(super) fn message(
 }
 
 fn content(envelope: &Envelope, answer: &AnswerText, out: &mut Vec<u8>) {
-    let mut separator = b'[';
-    let mut next = |out: &mut Vec<u8>| out.push(std::mem::replace(&mut separator, b','));
+    let mut items = json::Items::default();
     if !answer.reasoning.is_empty() {
-        next(out);
+        items.next(out);
         out.extend_from_slice(br#"{"type":"thinking","thinking":"#);
         json::string(&answer.reasoning, out);
         out.extend_from_slice(br#","signature":""}"#);
     }
     if !answer.content.is_empty() {
-        next(out);
+        items.next(out);
         out.extend_from_slice(br#"{"type":"text","text":"#);
         json::string(&answer.content, out);
         out.push(b'}');
     }
     for (number, call) in answer.tool_calls.iter().enumerate() {
-        next(out);
+        items.next(out);
         tool_use(&envelope.call_id(number, &call.id), call, out);
     }
-    if separator == b'[' {
-        out.push(b'[');
-    }
-    out.push(b']');
+    items.end(out);
 }
 
 /// A tool call. Arguments that are no object, cut off by the token limit, stand in a string, so that
@@ -128,13 +123,9 @@ fn tool_use(id: &str, call: &ToolCall, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","name":"#);
     json::string(&call.name, out);
     out.extend_from_slice(br#","input":"#);
-    let arguments = call.arguments.trim();
-    if arguments.is_empty() {
-        out.extend_from_slice(b"{}");
-    } else if arguments.starts_with('{') && serde_json::from_str::<IgnoredAny>(arguments).is_ok() {
-        out.extend_from_slice(arguments.as_bytes());
-    } else {
-        json::string(&call.arguments, out);
+    match json::as_object(&call.arguments) {
+        Some(object) => out.extend_from_slice(object.as_bytes()),
+        None => json::string(&call.arguments, out),
     }
     out.push(b'}');
 }

@@ -8,4 +8,5 @@ mod round_trip;
 mod servers;
 mod sse;
 mod stream;
+mod tools;
 mod whole;

@@ -5,7 +5,7 @@ use dialect::failure::from_response;
 use dialect::{WireFormat, decode_whole};
 use domain::{FailureKind, FinishReason, Tokens, Usage};
 
-use crate::stream::{decode, texts};
+use crate::stream::{decode, text_of, texts};
 use FinishReason::{ContentFilter, Length, Stop, ToolCalls};
 use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 
@@ -85,7 +85,7 @@ fn whole_answers_hold_what_was_recorded() {
     for (name, format, bytes, finish, expected) in table {
         let Some(body) = body(name) else { return };
         let whole = decode_whole(format, body.as_bytes()).expect(name);
-        let text = texts(&whole.text).map(|text| text.len());
+        let text = texts(&text_of(format, body.as_bytes())).map(|text| text.len());
         assert_eq!((text, whole.finish), (bytes, finish), "{name}");
         assert_eq!(whole.usage.map(counts), Some(expected), "{name}");
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use dialect::{
     EncodeError, IgnoreEos, LimitField, RequestOptions, WireFormat, encode_request, parse_request,
 };
-use domain::{Message, Prompt, Request, RequestId, Role, Sampling};
+use domain::{Message, Prompt, Request, RequestId, Sampling};
 use serde_json::{Value, json};
 
 use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 
-fn request(prompt: Prompt) -> Request {
+pub(crate) fn request(prompt: Prompt) -> Request {
     Request {
         id: RequestId { run: 1, index: 2 },
         model: "m".into(),
@@ -20,6 +20,7 @@ fn request(prompt: Prompt) -> Request {
         stream: false,
         sampling: Sampling::default(),
         stop: Arc::new([]),
+        tools: None,
     }
 }
 
@@ -27,12 +28,23 @@ fn text(text: &str) -> Prompt {
     Prompt::Text(text.into())
 }
 
-fn conversation(messages: &[(Role, &str)]) -> Prompt {
-    let message = |&(role, content): &(Role, &str)| Message { role, content: content.into() };
-    Prompt::Messages(messages.iter().map(message).collect())
+fn conversation<const N: usize>(messages: [Message; N]) -> Prompt {
+    Prompt::Messages(Arc::new(messages))
 }
 
-fn encoded(format: WireFormat, request: &Request, options: &RequestOptions) -> Value {
+pub(crate) fn system(text: &str) -> Message {
+    Message::System(text.into())
+}
+
+pub(crate) fn user(text: &str) -> Message {
+    Message::User(text.into())
+}
+
+pub(crate) fn assistant(text: &str) -> Message {
+    Message::assistant(text.into())
+}
+
+pub(crate) fn encoded(format: WireFormat, request: &Request, options: &RequestOptions) -> Value {
     let body = encode_request(format, request, options).expect("the format can express it");
     serde_json::from_slice(&body).expect("the body is JSON")
 }
@@ -43,12 +55,12 @@ fn a_prompt_takes_the_shape_of_its_format() {
         assert_eq!(encoded(format, &request(prompt), &RequestOptions::default()), expected);
     };
     let talk = || {
-        conversation(&[
-            (Role::System, "be brief"),
-            (Role::User, "\"hi\"\n\u{1}"),
-            (Role::Assistant, "ho"),
-            (Role::System, "be kind"),
-            (Role::Tool, "42"),
+        conversation([
+            system("be brief"),
+            user("\"hi\"\n\u{1}"),
+            assistant("ho"),
+            system("be kind"),
+            user("go on"),
         ])
     };
     check(
@@ -64,7 +76,7 @@ fn a_prompt_takes_the_shape_of_its_format() {
             {"role": "user", "content": "\"hi\"\n\u{1}"},
             {"role": "assistant", "content": "ho"},
             {"role": "system", "content": "be kind"},
-            {"role": "tool", "content": "42"},
+            {"role": "user", "content": "go on"},
         ]}),
     );
     check(OpenAiCompletions, text("hi"), json!({"model": "m", "prompt": "hi"}));
@@ -79,7 +91,7 @@ fn a_prompt_takes_the_shape_of_its_format() {
         json!({"model": "m", "max_tokens": 1024, "system": "be brief\n\nbe kind", "messages": [
             {"role": "user", "content": "\"hi\"\n\u{1}"},
             {"role": "assistant", "content": "ho"},
-            {"role": "user", "content": "42"},
+            {"role": "user", "content": "go on"},
         ]}),
     );
 }
@@ -146,7 +158,7 @@ fn what_a_format_cannot_express_is_an_error_with_a_hint() {
         assert_eq!(encode_request(format, request, &RequestOptions::default()), Err(error));
         assert!(error.to_string().contains("; "), "{error}");
     };
-    let talk = request(conversation(&[(Role::User, "hi")]));
+    let talk = request(conversation([user("hi")]));
     check(OpenAiCompletions, &talk, EncodeError::ConversationAsText);
     check(OpenAiChat, &Request { ignore_eos: true, ..talk.clone() }, EncodeError::IgnoreEos);
     let seeded = Sampling { seed: Some(1), ..Sampling::default() };
@@ -161,7 +173,7 @@ fn what_a_client_writes_a_server_reads() {
         stream: true,
         stop: Arc::new(["a".to_owned(), "b".to_owned()]),
         sampling: Sampling { temperature: Some(0.0), top_k: Some(3), ..Sampling::default() },
-        ..request(conversation(&[(Role::System, "s"), (Role::User, "u"), (Role::Assistant, "a")]))
+        ..request(conversation([system("s"), user("u"), assistant("a")]))
     };
     let options = RequestOptions { include_usage: true, ..RequestOptions::default() };
     for format in [OpenAiChat, AnthropicMessages] {
@@ -189,8 +201,8 @@ fn a_server_takes_the_shapes_clients_send() {
             ],
         }),
     );
-    let talk = [(Role::System, "d"), (Role::User, "ab"), (Role::Assistant, "")];
-    assert_eq!(got.prompt, conversation(&talk));
+    assert_eq!(got.prompt, conversation([system("d"), user("ab"), assistant("")]));
+    assert_eq!(got.tools, None);
     assert_eq!((got.max_tokens, &got.stop[..]), (Some(2), &["x".to_owned()][..]));
     assert_eq!((got.stream, got.include_usage, got.ignore_eos), (false, false, true));
     assert_eq!(got.sampling, Sampling::default());
@@ -203,7 +215,7 @@ fn a_server_takes_the_shapes_clients_send() {
             "messages": [{"role": "user", "content": "u"}], "stop_sequences": ["x"],
         }),
     );
-    assert_eq!(got.prompt, conversation(&[(Role::System, "s"), (Role::User, "u")]));
+    assert_eq!(got.prompt, conversation([system("s"), user("u")]));
     assert_eq!((got.include_usage, &got.stop[..]), (true, &["x".to_owned()][..]));
 }
 
@@ -253,6 +265,10 @@ fn a_bad_request_names_the_member_at_fault() {
         check(format, with("top_k", json!(-2)), "top_k");
     }
     check(OpenAiChat, with("n", json!(2)), "n");
+    // What a number, a string or a truth value cannot be.
+    check(OpenAiChat, with("temperature", json!("PRIVATE")), "temperature");
+    check(OpenAiChat, with("max_tokens", json!(1.0)), "max_tokens");
+    check(OpenAiChat, with("stop", json!([null])), "stop");
     check(OpenAiChat, with("stop", json!([1])), "stop");
     check(OpenAiChat, with("seed", json!(-1)), "seed");
     check(OpenAiChat, with("ignore_eos", json!(1)), "ignore_eos");

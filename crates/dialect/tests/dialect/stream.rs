@@ -37,6 +37,13 @@ impl OwnPart {
     }
 }
 
+/// The text of a whole answer.
+pub(crate) fn text_of(format: WireFormat, body: &[u8]) -> AnswerText {
+    let mut text = AnswerText::default();
+    dialect::decode_text(format, body, &mut text).expect("the body can be read");
+    text
+}
+
 /// Content, reasoning, and the tool calls run together.
 pub(crate) fn texts(text: &AnswerText) -> [String; 3] {
     let calls = AnswerText { tool_calls: text.tool_calls.clone(), ..AnswerText::default() };

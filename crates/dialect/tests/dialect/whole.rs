@@ -2,18 +2,18 @@
 
 use dialect::models::{ModelEntry, encode_model, encode_models, id_in, parse_list};
 use dialect::{WireFormat, decode_whole};
-use domain::{FailureKind, FinishReason, Tokens};
+use domain::{ChunkKind, FailureKind, FinishReason, Tokens};
 
-use crate::stream::texts;
+use crate::stream::{text_of, texts};
 
 use WireFormat::{AnthropicMessages, OpenAiChat, OpenAiCompletions};
 
 #[test]
 fn a_whole_answer_gives_text_reason_and_counts() {
-    let check = |format, body: &str, text: [&str; 3], finish, tokens: Option<(u64, u64)>| {
+    let check = |format, body: &str, text: [&str; 3], kind, finish, tokens: Option<(u64, u64)>| {
         let whole = decode_whole(format, body.as_bytes()).expect(body);
-        assert_eq!(texts(&whole.text), text, "{body}");
-        assert_eq!(whole.finish, finish, "{body}");
+        assert_eq!(texts(&text_of(format, body.as_bytes())), text, "{body}");
+        assert_eq!((whole.kind, whole.finish), (kind, finish), "{body}");
         let counts = whole.usage.map(|usage| (usage.input.count(), usage.output.count()));
         assert_eq!(counts, tokens, "{body}");
     };
@@ -21,6 +21,7 @@ fn a_whole_answer_gives_text_reason_and_counts() {
         OpenAiChat,
         r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"a","reasoning":"r"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#,
         ["a", "r", ""],
+        ChunkKind::Content,
         FinishReason::Stop,
         Some((2, 3)),
     );
@@ -28,6 +29,7 @@ fn a_whole_answer_gives_text_reason_and_counts() {
         OpenAiChat,
         r#"{"choices":[{"message":{"content":null,"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#,
         ["", "", "f{}"],
+        ChunkKind::ToolCall,
         FinishReason::ToolCalls,
         None,
     );
@@ -35,6 +37,7 @@ fn a_whole_answer_gives_text_reason_and_counts() {
         OpenAiCompletions,
         r#"{"choices":[{"text":"a\nb","index":0,"finish_reason":"length"}],"usage":null}"#,
         ["a\nb", "", ""],
+        ChunkKind::Content,
         FinishReason::Length,
         None,
     );
@@ -42,8 +45,18 @@ fn a_whole_answer_gives_text_reason_and_counts() {
         AnthropicMessages,
         r#"{"type":"message","content":[{"type":"thinking","thinking":"r","signature":"s"},{"type":"text","text":"a"},{"type":"tool_use","id":"t","name":"f","input":{"x": 1}}],"stop_reason":"tool_use","usage":{"input_tokens":2,"cache_read_input_tokens":5,"output_tokens":3}}"#,
         ["a", "r", r#"f{"x": 1}"#],
+        ChunkKind::Content,
         FinishReason::ToolCalls,
         Some((7, 3)),
+    );
+    // Thinking that the provider keeps to itself was generated all the same.
+    check(
+        AnthropicMessages,
+        r#"{"type":"message","content":[{"type":"redacted_thinking","data":"x"}],"stop_reason":"max_tokens"}"#,
+        ["", "", ""],
+        ChunkKind::Reasoning,
+        FinishReason::Length,
+        None,
     );
 }
 
@@ -76,8 +89,8 @@ fn a_whole_answer_may_be_an_error_or_nonsense() {
 fn a_refusal_may_have_no_content() {
     let body = br#"{"type":"message","content":[],"stop_reason":"refusal","usage":{"input_tokens":1,"output_tokens":0}}"#;
     let whole = decode_whole(AnthropicMessages, body).unwrap();
-    assert!(whole.text.is_empty());
-    assert_eq!(whole.finish, FinishReason::ContentFilter);
+    assert!(text_of(AnthropicMessages, body).is_empty());
+    assert_eq!((whole.kind, whole.finish), (ChunkKind::Other, FinishReason::ContentFilter));
     assert_eq!(whole.usage.map(|usage| usage.output), Some(Tokens(0)));
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::{
     Chunk, Completion, Failure, FailureKind, FinishReason, Message, Model as _, Payload, Progress,
-    Prompt, Request, RequestId, Role, Sampling, Sink, SystemClock, Timestamp, Tokens,
+    Prompt, Request, RequestId, Sampling, Sink, SystemClock, Timestamp, Tokens, ToolResult, Tools,
 };
 use engine::{Batching, Engine, EngineConfig, PlainText};
 use llama::{Library, Model, ModelOptions};
@@ -46,6 +46,7 @@ fn request(prompt: &str, max_tokens: u64) -> Request {
         stream: true,
         sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
         stop: Arc::new([]),
+        tools: None,
     }
 }
 
@@ -114,8 +115,7 @@ const PROMPTS: [&str; 8] = [
 async fn conversations_take_the_models_form() {
     let Some(model) = real_model() else { return };
     let engine = start(&model, config());
-    let messages: Arc<[Message]> =
-        Arc::new([Message { role: Role::User, content: "Say only: yes".into() }]);
+    let messages: Arc<[Message]> = Arc::new([Message::User("Say only: yes".into())]);
     let asked = Request { prompt: Prompt::Messages(Arc::clone(&messages)), ..request("", 32) };
     let (told, result) = send(&engine, &asked).await;
     let completion = result.expect("the request succeeds");
@@ -158,8 +158,7 @@ async fn stop_texts_end_the_answer_before_them() {
 async fn ignoring_the_end_fills_the_whole_length() {
     let Some(model) = real_model() else { return };
     let engine = start(&model, config());
-    let messages: Arc<[Message]> =
-        Arc::new([Message { role: Role::User, content: "Say only: yes".into() }]);
+    let messages: Arc<[Message]> = Arc::new([Message::User("Say only: yes".into())]);
     let asked = Request { prompt: Prompt::Messages(messages), ignore_eos: true, ..request("", 60) };
     let (told, result) = send(&engine, &asked).await;
     let completion = result.expect("the request succeeds");
@@ -238,6 +237,25 @@ async fn what_cannot_be_answered_is_refused_with_a_remedy() {
         (
             sampling(Sampling { temperature: Some(-1.0), ..Sampling::default() }),
             "temperature must be between 0 and 100, and is -1",
+        ),
+        (
+            Request { tools: Some(Arc::new(Tools::default())), ..request("Hi", 4) },
+            "this engine's models cannot call tools: leave the request's tools out",
+        ),
+        (
+            Request {
+                prompt: Prompt::Messages(Arc::new([
+                    Message::User("Hi".into()),
+                    Message::Tool(ToolResult {
+                        call_id: "c".into(),
+                        content: "42".into(),
+                        is_error: false,
+                    }),
+                ])),
+                ..request("", 4)
+            },
+            "this engine's models know no tools: leave calls and their results out of the \
+             conversation",
         ),
         (
             sampling(Sampling { top_p: Some(f64::NAN), ..Sampling::default() }),

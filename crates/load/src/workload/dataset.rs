@@ -190,17 +190,17 @@ fn parse_messages(value: &Value) -> Result<Prompt, String> {
     }
     let messages = turns.iter().enumerate().map(|(position, turn)| {
         let place = format!("`messages[{position}]`");
-        let role = match turn.get("role").and_then(Value::as_str) {
-            Some("system" | "developer") => Role::System,
-            Some("user") => Role::User,
-            Some("assistant") => Role::Assistant,
+        let says = match turn.get("role").and_then(Value::as_str) {
+            Some("system" | "developer") => Message::System,
+            Some("user") => Message::User,
+            Some("assistant") => Message::assistant,
             Some("tool" | "function") => {
                 return Err(format!("{place} is a tool's result, which cannot be sent on its own"));
             }
             _ => return Err(format!("{place} needs a `role`: system, user or assistant")),
         };
         let content = turn.get("content").unwrap_or(&Value::Null);
-        Ok(Message { role, content: content_of(content, &format!("{place} `content`"))? })
+        Ok(says(content_of(content, &format!("{place} `content`"))?))
     });
     messages.collect::<Result<Vec<_>, _>>().map(|messages| Prompt::Messages(messages.into()))
 }
@@ -226,9 +226,9 @@ fn parse_conversation(value: &Value) -> Result<Option<Prompt>, String> {
     let mut asked = false;
     for (position, turn) in array_of(value, "`conversations`")?.iter().enumerate() {
         let place = format!("`conversations[{position}]`");
-        let role = match turn.get("from").and_then(Value::as_str) {
-            Some("human" | "user") => Role::User,
-            Some("system") => Role::System,
+        let says = match turn.get("from").and_then(Value::as_str) {
+            Some("human" | "user") => Message::User,
+            Some("system") => Message::System,
             Some("gpt" | "chatgpt" | "assistant" | "bing" | "bard") if asked => break,
             Some("gpt" | "chatgpt" | "assistant" | "bing" | "bard") => continue,
             _ => return Err(format!("{place} needs a `from`: system, human or gpt")),
@@ -238,12 +238,13 @@ fn parse_conversation(value: &Value) -> Result<Option<Prompt>, String> {
         if value.as_str().is_some_and(str::is_empty) {
             continue;
         }
-        asked |= role == Role::User;
-        messages.push(Message { role, content: text_of(value, &format!("{place} `value`"))? });
+        let message = says(text_of(value, &format!("{place} `value`"))?);
+        asked |= message.role() == Role::User;
+        messages.push(message);
     }
     Ok(match (asked, &messages[..]) {
         (false, _) => None,
-        (true, [only]) => Some(Prompt::Text(only.content.clone())),
+        (true, [only]) => Some(Prompt::Text(only.content().clone())),
         (true, _) => Some(Prompt::Messages(messages.into())),
     })
 }
@@ -297,7 +298,7 @@ mod tests {
             Prompt::Text(text) => text.to_string(),
             Prompt::Messages(messages) => messages
                 .iter()
-                .map(|message| format!("{}: {}", message.role.as_str(), message.content))
+                .map(|message| format!("{}: {}", message.role().as_str(), message.content()))
                 .collect::<Vec<_>>()
                 .join(" | "),
         };

@@ -63,6 +63,7 @@ pub(crate) fn request(index: u64) -> Request {
         stream: true,
         sampling: Sampling::default(),
         stop: Arc::new([]),
+        tools: None,
     }
 }
 

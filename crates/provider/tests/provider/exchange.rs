@@ -1,7 +1,7 @@
 //! What is sent, and that an answer comes through however it is framed and split.
 
-use domain::{Secret, WireFormat};
-use testkit::{Ending, FakeServer, Framing, Reply, Step};
+use domain::{ChunkKind, Secret, WireFormat};
+use testkit::{Ending, FakeServer, Framing, OwnedPayload, Reply, Step};
 
 use crate::check::{FORMATS, ask, events, provider, request, send, target, whole};
 
@@ -95,9 +95,25 @@ async fn an_unstreamed_answer_is_one_chunk_in_every_framing() {
             request.stream = false;
             let outcome = send(&provider(target), &request).await;
             outcome.is_hello();
+            let body = OwnedPayload::Wire { format, data: whole(format).into() };
+            assert_eq!(outcome.sink.payloads(ChunkKind::Content), [&body], "as it came");
             assert_eq!(outcome.sink.kinds().len(), 1);
             assert_eq!(outcome.sink.server_request_id(), Some("req_1"));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_unstreamed_answer_without_text_comes_through_too() {
+    for (content, kind) in [
+        (r#""content":"""#, ChunkKind::Other),
+        (r#""content":null,"reasoning":"hm""#, ChunkKind::Reasoning),
+        (r#""tool_calls":[{"id":"c","function":{"name":"f"}}]"#, ChunkKind::ToolCall),
+    ] {
+        let body = format!(r#"{{"choices":[{{"message":{{{content}}},"finish_reason":"stop"}}]}}"#);
+        let outcome = ask([Reply::json(200, &[], &body)]).await;
+        assert_eq!(outcome.sink.kinds(), [kind]);
+        assert_eq!(outcome.sink.payloads(kind)[0].lossy(), body);
     }
 }
 
