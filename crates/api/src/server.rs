@@ -1,28 +1,18 @@
-//! The listener: accepts connections, serves each, and lets them end in peace.
+//! The server of models: where it listens, and what it serves.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
 
+use crate::accept::{Stopped, accept, speak};
 use crate::front::{Front, Served};
-
-/// How long a client may take over a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long to wait where no connection can be accepted, for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the server could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +31,6 @@ pub enum BindError {
     /// Two models would answer to the same name.
     #[error("two models are called {0:?}")]
     SameName(String),
-}
-
-/// How the server ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped {
-    /// How many connections were still busy when the grace ran out, and were cut off.
-    pub cut_off: usize,
 }
 
 /// A server of models.
@@ -105,50 +88,15 @@ impl ModelServer {
     /// most `grace`, and cuts off the rest. Dropping the future cuts off everything at once.
     pub async fn run(self, stop: impl Future<Output = ()>, grace: Duration) -> Stopped {
         let Self { listener, front, .. } = self;
-        let closing = CancellationToken::new();
-        let mut connections = JoinSet::new();
-        let mut stop = pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = &mut stop => break,
-            };
-            while connections.try_join_next().is_some() {}
-            match accepted {
-                Ok((socket, _)) => {
-                    connections.spawn(serve(socket, Arc::clone(&front), closing.clone()));
-                }
-                // The one that was to be accepted has gone, or there are no descriptors left.
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        accept(listener, usize::MAX, stop, grace, |socket, _, closing| {
+            let front = Arc::clone(&front);
+            async move {
+                let service = service_fn(|request| async {
+                    Ok::<_, Infallible>(front.respond(request).await)
+                });
+                speak(socket, service, closing).await;
             }
-        }
-        drop(listener);
-        closing.cancel();
-        let drained = async { while connections.join_next().await.is_some() {} };
-        // Whether or not the grace sufficed, what is left is counted.
-        let _ = tokio::time::timeout(grace, drained).await;
-        let cut_off = connections.len();
-        connections.shutdown().await;
-        Stopped { cut_off }
+        })
+        .await
     }
-}
-
-/// Serves one connection until its end, or until its present answer's end once `closing`.
-async fn serve(socket: TcpStream, front: Arc<Front>, closing: CancellationToken) {
-    // Without this each token waits for the acknowledgement of the one before. A socket that
-    // refuses is one that the client has closed, which shows soon enough.
-    let _ = socket.set_nodelay(true);
-    let service = service_fn(|request| async { Ok::<_, Infallible>(front.respond(request).await) });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(socket), service)
-    );
-    tokio::select! {
-        // How a client ends its connection is its own affair.
-        _ = connection.as_mut() => return,
-        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::{BoxFuture, Tokenizer};
+use load::workload;
 
 use crate::benchmark::Problem;
 use crate::prompts::Prompts;
@@ -53,7 +54,7 @@ pub struct Scenario {
     /// How many different prompts it has, where that is known.
     pub count: Option<u64>,
     /// The prompts.
-    pub prompts: Prompts,
+    pub prompts: Arc<Prompts>,
     /// Measures their lengths; the target's own tokenizer stands where there is none.
     pub tokenizer: Option<Arc<dyn Tokenizer>>,
 }
@@ -80,9 +81,16 @@ impl Catalogue {
         self.targets.iter().find(|target| target.name == name)
     }
 
-    /// The scenario called `name`.
+    /// The scenario called `name`. Where one of the named scenarios is listed, it may be asked for
+    /// with a length too, such as `long_documents:3000`.
     #[must_use]
-    pub fn scenario(&self, name: &str) -> Option<&Scenario> {
-        self.scenarios.iter().find(|scenario| scenario.name == name)
+    pub fn scenario(&self, name: &str) -> Option<Scenario> {
+        if let Some(listed) = self.scenarios.iter().find(|scenario| scenario.name == name) {
+            return Some(listed.clone());
+        }
+        let sized: workload::Scenario = name.parse().ok()?;
+        let listed = self.scenarios.iter().find(|scenario| scenario.name == sized.name())?;
+        let prompts = Arc::new(Prompts::Scenario(sized));
+        Some(Scenario { name: name.to_owned(), prompts, ..listed.clone() })
     }
 }

@@ -136,7 +136,7 @@ impl Execution<'_> {
         let mut index = 0;
         for name in &spec.targets {
             let subject = self.open(name).await;
-            let mut asked: HashMap<&str, Asked> = HashMap::new();
+            let mut asked: HashMap<String, Asked> = HashMap::new();
             for scenario in &spec.scenarios {
                 for load in &spec.loads {
                     if self.turn.control.stop.is_cancelled() {
@@ -144,8 +144,9 @@ impl Execution<'_> {
                     }
                     match (&subject, self.workshop.catalogue.scenario(scenario)) {
                         (Ok(subject), Some(scenario)) => {
-                            let case = Case { index, target: name, subject, scenario, load };
-                            let asked = asked.entry(&scenario.name).or_default();
+                            let asked = asked.entry(scenario.name.clone()).or_default();
+                            let case =
+                                Case { index, target: name, subject, scenario: &scenario, load };
                             self.measure(&case, asked).await?;
                         }
                         (Ok(_), None) => self.pass_over(unknown("scenario", scenario)),
@@ -158,7 +159,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    async fn open(&self, name: &str) -> Result<Subject, Problem> {
+    async fn open(&mut self, name: &str) -> Result<Subject, Problem> {
         let target = self.workshop.catalogue.target(name).ok_or_else(|| unknown("target", name))?;
         let opening = self.turn.control.stop.run_until_cancelled((target.open)()).await;
         opening.unwrap_or_else(|| Err(stopped()))

@@ -146,7 +146,7 @@ fn scenario(name: &str) -> Scenario {
         name: name.to_owned(),
         description: String::new(),
         count: None,
-        prompts: Prompts::Scenario(name.parse().expect("a scenario")),
+        prompts: Arc::new(Prompts::Scenario(name.parse().expect("a scenario"))),
         tokenizer: None,
     }
 }

@@ -1,0 +1,87 @@
+//! Reads requests, and says what is wrong with them as problems.
+
+use axum::RequestExt as _;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::Bytes;
+use control::BenchmarkId;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::problem::Problem;
+
+/// The longest body of a request.
+pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A body of JSON.
+pub(super) struct Body(pub(super) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        // Also what keeps other sites' pages out: they cannot send this type unasked.
+        if !is_json(request.headers()) {
+            return Err(Problem::unsupported_media_type());
+        }
+        let body: Bytes = request.extract().await.map_err(|error: BytesRejection| {
+            if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::too_large(BODY_BYTES_MAX)
+            } else {
+                Problem::bad_request("the body broke off", "send it again")
+            }
+        })?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            // The error's own text may quote what was sent.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Problem::bad_request(format!("the body is no JSON: see {place}"), "send a JSON object")
+        })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = given.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+/// The id of a benchmark in the path.
+pub(super) struct Id(pub(super) BenchmarkId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|error| Problem::bad_request(error.body_text(), ""))?;
+        text.parse().map(Self).map_err(|_| no_such_benchmark(&text))
+    }
+}
+
+/// There is no benchmark of this id.
+pub(super) fn no_such_benchmark(id: &impl std::fmt::Display) -> Problem {
+    Problem::not_found(
+        format!("there is no benchmark {id}"),
+        "GET /api/v1/benchmarks lists those there are",
+    )
+}
+
+/// What stands behind the question mark. A word that no path knows is refused: a filter that is
+/// spelt wrong must not list everything.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(asked)| Self(asked)).map_err(|error| {
+            let text = error.body_text();
+            let detail = text.trim_start_matches("Failed to deserialize query string: ");
+            Problem::bad_request(detail, "/docs lists what may stand behind the `?`")
+        })
+    }
+}
