@@ -181,8 +181,10 @@ mod tests {
     /// A flag that has a counterpart is none of ours, and what is named in its stead exists.
     #[test]
     fn flags_of_other_tools_have_counterparts_here() {
+        let command = command();
+        let bench = command.find_subcommand("bench").expect("bench is a subcommand");
         let told = |line: &str| {
-            let error = command().try_get_matches_from(line.split(' ')).expect_err(line);
+            let error = command.clone().try_get_matches_from(line.split(' ')).expect_err(line);
             with_counterpart(error).to_string()
         };
         for flag in include_str!("peer_flag.rs").split('"').filter(|text| text.starts_with('-')) {
@@ -190,9 +192,9 @@ mod tests {
             let tip = peer_flag::counterpart(flag).expect(flag);
             assert!(text.contains(&format!("unexpected argument '{flag}'")), "{text}");
             assert!(text.contains(tip) && !text.contains("similar"), "{text}");
-            for named in tip.split([' ', ',']).filter(|word| word.starts_with("--")) {
-                let text = told(&format!("prony bench {named} x --nowhere"));
-                assert!(text.contains("unexpected argument '--nowhere'"), "{flag}: {text}");
+            for named in tip.split([' ', ',']).filter_map(|word| word.strip_prefix("--")) {
+                let is_named = |arg: &Arg| arg.get_long() == Some(named);
+                assert!(bench.get_arguments().any(is_named), "{flag}: there is no --{named}");
             }
         }
         assert!(told("prony bench --num-promts 3").contains("'--num-prompts'"));

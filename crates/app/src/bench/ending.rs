@@ -49,9 +49,9 @@ impl Ending {
 /// Why a run ended before its plan was done.
 const fn cause(cause: StopCause) -> Option<&'static str> {
     match cause {
-        StopCause::Interrupted => Some(
-            "interrupted: the requests in flight were awaited; this is what was measured",
-        ),
+        StopCause::Interrupted => {
+            Some("interrupted: the requests in flight were awaited; this is what was measured")
+        }
         StopCause::Aborted => {
             Some("interrupted twice: the requests in flight were given up and count as cancelled")
         }

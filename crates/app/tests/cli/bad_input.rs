@@ -252,7 +252,12 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
                 "'--input-len <LENGTH>': `long` is no length in tokens",
                 HELP,
             ),
-            ("bench --rate 20", 2, "unexpected argument '--rate'", "tip: a rate is said with --req"),
+            (
+                "bench --rate 20",
+                2,
+                "unexpected argument '--rate'",
+                "tip: a rate is said with --req",
+            ),
             ("sim --rate 20", 2, "unexpected argument '--rate'", HELP),
             ("sim --models a,,b", 2, "--models <NAMES>", HELP),
             ("bench --url {url} --goodput ttft:2d", 2, "`d` is no unit of time", HELP),
@@ -309,7 +314,7 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
                 "has no colon",
                 "help: write it like --header '",
             ),
-            ("bench --url {url} --goodput ttft:1e300", 2, "not a time in milliseconds", HELP),
+            ("bench --url {url} --goodput ttft:1e300", 2, "not a time above zero", HELP),
             ("bench --url {url} --client-threads 100000", 2, "100000 is not in 1..=256", HELP),
             ("bench --url {url} --client-threads 0", 2, "0 is not in 1..=256", HELP),
             (
