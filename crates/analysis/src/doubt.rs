@@ -347,9 +347,13 @@ impl Doubt {
     }
 }
 
+/// A share in percent, and never 100 % for what is not quite.
 fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+    match share * 100.0 {
+        most @ 99.5..100.0 => format!("{:.1} %", most.min(99.9)),
+        few @ ..10.0 => format!("{few:.1} %"),
+        percent => format!("{percent:.0} %"),
+    }
 }
 
 /// What to do where every request fails the same way.
@@ -372,6 +376,25 @@ const fn remedy_of_failure(kind: FailureKind) -> &'static str {
         | FailureKind::Malformed => {
             "check the model's name and the settings sent; the error samples say what the server \
              answered"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_whole_only_where_all_are_meant() {
+        for (share, told) in [
+            (0.012, "1.2 %"),
+            (0.5, "50 %"),
+            (0.994, "99 %"),
+            (0.998, "99.8 %"),
+            (0.9999, "99.9 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(percent(share), told);
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Sub
 use clap_complete::Shell;
 
 use crate::bench::settings::BenchSettings;
+use crate::peer_flag;
 use crate::serve_engine::EngineSettings;
 use crate::serve_sim::SimSettings;
 
@@ -35,7 +36,12 @@ pub(crate) enum Command {
 
 /// What the program is asked on its command line.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches_from(arguments()).map_err(discreet)?;
+    let arguments = arguments();
+    let is_bench = arguments.get(1).is_some_and(|word| word == "bench");
+    let matches = command().try_get_matches_from(arguments).map_err(|error| {
+        let error = discreet(error);
+        if is_bench { with_counterpart(error) } else { error }
+    })?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
@@ -117,6 +123,24 @@ fn discreet(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// Says of a flag that another tool has what is its like here, where clap names what is spelled
+/// alike.
+fn with_counterpart(mut error: clap::Error) -> clap::Error {
+    let tip = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) => {
+            peer_flag::counterpart(flag)
+        }
+        _ => None,
+    };
+    if let Some(tip) = tip {
+        error.remove(ContextKind::SuggestedArg);
+        // It would show the flag that is spelled alike.
+        error.remove(ContextKind::Usage);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +176,28 @@ mod tests {
             count += 1;
         }
         assert!(count >= 20, "{count} examples");
+    }
+
+    /// A flag that has a counterpart is none of ours, and what is named in its stead exists.
+    #[test]
+    fn flags_of_other_tools_have_counterparts_here() {
+        let command = command();
+        let bench = command.find_subcommand("bench").expect("bench is a subcommand");
+        let told = |line: &str| {
+            let error = command.clone().try_get_matches_from(line.split(' ')).expect_err(line);
+            with_counterpart(error).to_string()
+        };
+        for flag in include_str!("peer_flag.rs").split('"').filter(|text| text.starts_with('-')) {
+            let text = told(&format!("prony bench {flag}"));
+            let tip = peer_flag::counterpart(flag).expect(flag);
+            assert!(text.contains(&format!("unexpected argument '{flag}'")), "{text}");
+            assert!(text.contains(tip) && !text.contains("similar"), "{text}");
+            for named in tip.split([' ', ',']).filter_map(|word| word.strip_prefix("--")) {
+                let is_named = |arg: &Arg| arg.get_long() == Some(named);
+                assert!(bench.get_arguments().any(is_named), "{flag}: there is no --{named}");
+            }
+        }
+        assert!(told("prony bench --num-promts 3").contains("'--num-prompts'"));
     }
 
     #[test]

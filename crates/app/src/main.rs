@@ -12,6 +12,7 @@ mod failure;
 mod limit;
 mod machine;
 mod output;
+mod peer_flag;
 mod process;
 mod serve_engine;
 mod serve_sim;

@@ -33,7 +33,13 @@ pub(crate) struct SimSettings {
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     port: u16,
     /// Model names it has, with commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "sim")]
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "sim",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
     models: Vec<String>,
     /// Seed of every draw
     #[arg(long, value_name = "SEED", default_value_t = 0)]

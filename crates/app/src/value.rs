@@ -144,7 +144,8 @@ impl FromStr for Share {
     }
 }
 
-/// What an answer must keep to count as good: `ttft:200 tpot:50 e2el:5000`, in milliseconds.
+/// What an answer must keep to count as good: `ttft:200 tpot:50 e2el:5s`, in milliseconds where no
+/// unit is given, as other tools write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Goodput {
     pub(crate) ttft: Option<Duration>,
@@ -161,23 +162,33 @@ impl FromStr for Goodput {
         for limit in limits {
             let (name, value) = limit
                 .split_once(':')
-                .ok_or_else(|| format!("`{limit}` is not NAME:MILLISECONDS, such as ttft:200"))?;
-            let value = value
-                .parse()
-                .ok()
-                .and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok())
-                .filter(|limit| !limit.is_zero())
-                .ok_or_else(|| format!("`{value}` is not a time in milliseconds above zero"))?;
+                .ok_or_else(|| format!("`{limit}` is not NAME:TIME, such as ttft:200"))?;
+            let value = limit_time(value)?;
             let slot = match name {
                 "ttft" => &mut goodput.ttft,
                 "tpot" => &mut goodput.tpot,
                 "e2el" | "e2e" => &mut goodput.e2el,
                 other => return Err(format!("`{other}` is no figure; use ttft, tpot or e2el")),
             };
-            *slot = Some(value);
+            if slot.replace(value).is_some() {
+                return Err(format!("`{name}` is given twice"));
+            }
         }
         if goodput == Self::default() { Err("no limit given".into()) } else { Ok(goodput) }
     }
+}
+
+/// A time above zero, in milliseconds where it has no unit.
+fn limit_time(text: &str) -> Result<Duration, String> {
+    let time = match text.parse::<f64>() {
+        Ok(ms) => Duration::try_from_secs_f64(ms / 1e3).ok(),
+        Err(_) if text.starts_with(|letter: char| letter.is_ascii_digit()) => {
+            Some(text.parse::<Span>()?.0)
+        }
+        Err(_) => None,
+    };
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("`{text}` is not a time above zero, such as 200 (ms) or 2s"))
 }
 
 #[cfg(test)]
@@ -230,6 +241,18 @@ mod tests {
         let goodput: Goodput = "ttft:200 tpot:50 e2el:5000".parse().expect("legal");
         assert_eq!(goodput.ttft, Some(Duration::from_millis(200)));
         assert_eq!(goodput.e2el, Some(Duration::from_secs(5)));
+        let same: Goodput = "ttft:200ms,tpot:0.05s,e2el:5s".parse().expect("legal");
+        assert_eq!(same, goodput);
+        for (text, problem) in [
+            ("ttft", "`ttft` is not NAME:TIME, such as ttft:200"),
+            ("ttft:soon", "`soon` is not a time above zero"),
+            ("ttft:2d", "`d` is no unit of time"),
+            ("ttft:0s", "`0s` is not a time above zero, such as 200 (ms) or 2s"),
+            ("ttft:200 ttft:100", "`ttft` is given twice"),
+        ] {
+            let error = text.parse::<Goodput>().expect_err(text);
+            assert!(error.contains(problem), "{text}: {error}");
+        }
         assert!("ttfb:3".parse::<Goodput>().expect_err("unknown").contains("ttfb"));
         for text in ["ttft:-1", "ttft:0", "ttft:1e300", "ttft:1e-300", "ttft:inf", "ttft:NaN"] {
             assert!(text.parse::<Goodput>().is_err(), "{text}");

@@ -58,10 +58,21 @@ pub fn write_end(out: &mut dyn Write, benchmark: &Benchmark, style: Style) -> io
         table::write(out, &benchmark.runs, style)?;
         writeln!(out)?;
     }
-    if benchmark.interrupted {
+    let is_broken_off = benchmark.runs.iter().any(|run| run.error.is_some());
+    let early = match (is_broken_off, benchmark.interrupted) {
+        (true, _) => Some((
+            "ended early: a run could not begin, and none was tried after it",
+            "the error says why; the figures are of the runs before it",
+        )),
+        (false, true) => Some((
+            "stopped before the plan was done",
+            "the figures are of what was measured until then",
+        )),
+        (false, false) => None,
+    };
+    if let Some((what, help)) = early {
         let warning = style.paint(Tone::Doubtful, "warning:");
-        writeln!(out, "{warning} stopped before the plan was done")?;
-        writeln!(out, "  help: the figures are of what was measured until then")?;
+        writeln!(out, "{warning} {what}\n  help: {help}")?;
     }
     warning::write(out, &benchmark.runs, style)
 }

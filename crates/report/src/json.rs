@@ -91,15 +91,15 @@ struct RunEntry<'a> {
 
     window_start_unix_ns: u64,
     window_end_unix_ns: u64,
-    /// What ended the window.
-    window_ended_by: &'static str,
+    /// What ended the window. Null, as all that follows from a window, where the run could not begin.
+    window_ended_by: Option<&'static str>,
     /// The window, in seconds: what every rate is over.
-    duration: f64,
-    duration_s: f64,
+    duration: Option<f64>,
+    duration_s: Option<f64>,
     /// How much of the window's beginning is ramp.
-    ramp_s: f64,
+    ramp_s: Option<f64>,
     /// From the window's beginning to the end of the last request.
-    elapsed_s: f64,
+    elapsed_s: Option<f64>,
     completed: u64,
     failed: u64,
     warmup: u64,
@@ -111,8 +111,8 @@ struct RunEntry<'a> {
     retry_causes: BTreeMap<&'static str, u64>,
     /// From a retried request's start to the beginning of its last try: its latencies hold it.
     mean_retrying_ms: Option<f64>,
-    error_rate: f64,
-    error_rate_ci95: [f64; 2],
+    error_rate: Option<f64>,
+    error_rate_ci95: Option<[f64; 2]>,
     errors: BTreeMap<&'static str, u64>,
     error_samples: BTreeMap<&'static str, &'a [String]>,
 
@@ -132,9 +132,9 @@ struct RunEntry<'a> {
     output_tokens_inside_window: f64,
     total_tokens_inside_window: f64,
     good_inside_window: Option<u64>,
-    request_throughput: f64,
-    output_throughput: f64,
-    total_token_throughput: f64,
+    request_throughput: Option<f64>,
+    output_throughput: Option<f64>,
+    total_token_throughput: Option<f64>,
     request_goodput: Option<f64>,
     goodput_share: Option<f64>,
     goodput_share_ci95: Option<[f64; 2]>,
@@ -164,7 +164,9 @@ impl<'a> RunEntry<'a> {
         let summary = &run.summary;
         let errors = &summary.errors;
         let tokens = &summary.tokens;
-        let goodput = summary.goodput.as_ref();
+        let has_begun = run.error.is_none();
+        let measured = |figure: f64| has_begun.then(|| rounded(figure));
+        let goodput = summary.goodput.as_ref().filter(|_| has_begun);
         let (window, inside) = (summary.window.duration(), &summary.inside);
         let causes = summary.retries.causes.iter();
         Self {
@@ -178,11 +180,11 @@ impl<'a> RunEntry<'a> {
             verdict: VerdictEntry::of(summary),
             window_start_unix_ns: anchor.unix_nanos(summary.window.start),
             window_end_unix_ns: anchor.unix_nanos(summary.window.end),
-            window_ended_by: summary.window.lasts_until.as_str(),
-            duration: rounded(window.as_secs_f64()),
-            duration_s: rounded(window.as_secs_f64()),
-            ramp_s: rounded(summary.ramp.min(window).as_secs_f64()),
-            elapsed_s: rounded(summary.elapsed.as_secs_f64()),
+            window_ended_by: has_begun.then(|| summary.window.lasts_until.as_str()),
+            duration: measured(window.as_secs_f64()),
+            duration_s: measured(window.as_secs_f64()),
+            ramp_s: measured(summary.ramp.min(window).as_secs_f64()),
+            elapsed_s: measured(summary.elapsed.as_secs_f64()),
             completed: summary.completed,
             failed: summary.failed,
             warmup: summary.warmup,
@@ -191,8 +193,8 @@ impl<'a> RunEntry<'a> {
             retries: summary.retries.attempts,
             retry_causes: causes.map(|(kind, tries)| (kind.as_str(), *tries)).collect(),
             mean_retrying_ms: summary.retries.mean_ms.map(rounded),
-            error_rate: rounded(summary.error_rate().share()),
-            error_rate_ci95: bounds(summary.error_rate().interval()),
+            error_rate: measured(summary.error_rate().share()),
+            error_rate_ci95: has_begun.then(|| bounds(summary.error_rate().interval())),
             errors: errors.iter().map(|error| (error.kind.as_str(), error.count)).collect(),
             error_samples: errors.iter().map(|e| (e.kind.as_str(), &*e.samples)).collect(),
             total_input_tokens: tokens.input.count(),
@@ -208,9 +210,9 @@ impl<'a> RunEntry<'a> {
             output_tokens_inside_window: rounded(inside.output_tokens),
             total_tokens_inside_window: rounded(inside.output_tokens + inside.input_tokens),
             good_inside_window: goodput.map(|goodput| goodput.inside),
-            request_throughput: rounded(summary.request_throughput),
-            output_throughput: rounded(summary.output_throughput),
-            total_token_throughput: rounded(summary.total_throughput),
+            request_throughput: measured(summary.request_throughput),
+            output_throughput: measured(summary.output_throughput),
+            total_token_throughput: measured(summary.total_throughput),
             request_goodput: goodput.map(|goodput| rounded(goodput.per_second)),
             goodput_share: goodput.map(|goodput| rounded(goodput.met.share())),
             goodput_share_ci95: goodput.map(|goodput| bounds(goodput.met.interval())),

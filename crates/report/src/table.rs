@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use analysis::{Quantile, Summary};
+use analysis::{Doubt, Quantile, RunSummary, Summary};
 
 use crate::Run;
 use crate::console::{Style, Tone};
@@ -39,7 +39,7 @@ const TTFT: &str = "TTFT ms";
 const TPOT: &str = "TPOT ms";
 const E2EL: &str = "E2EL ms";
 
-static COLUMNS: [Column; 16] = [
+static COLUMNS: [Column; 17] = [
     text("model", |run| run.model.clone()),
     text("scenario", |run| run.scenario.clone()),
     text("load", |run| run.load.clone()),
@@ -50,7 +50,7 @@ static COLUMNS: [Column; 16] = [
     column(TTFT, "p50", 0, |run| at(run.summary.ttft.as_ref(), Quantile::P50)),
     column(TTFT, "p95", 4, |run| at(run.summary.ttft.as_ref(), Quantile::P95)),
     column(TTFT, "p99", 0, |run| at(run.summary.ttft.as_ref(), Quantile::P99)),
-    column(TPOT, "p50", 1, |run| at(run.summary.tpot.as_ref(), Quantile::P50)),
+    column(TPOT, "p50", 2, |run| at(run.summary.tpot.as_ref(), Quantile::P50)),
     column(TPOT, "p99", 2, |run| at(run.summary.tpot.as_ref(), Quantile::P99)),
     column(E2EL, "p50", 3, |run| at(run.summary.e2e.as_ref(), Quantile::P50)),
     column(E2EL, "p95", 5, |run| at(run.summary.e2e.as_ref(), Quantile::P95)),
@@ -58,7 +58,18 @@ static COLUMNS: [Column; 16] = [
     column("", "goodput", 1, |run| {
         run.summary.goodput.as_ref().map_or_else(|| "-".to_owned(), |g| percent(g.met.share()))
     }),
+    column("", "verdict", 0, |run| verdict(&run.summary).to_owned()),
 ];
+
+/// The verdict in a word, as the block has it in a line.
+fn verdict(run: &RunSummary) -> &'static str {
+    let verdict = run.verdict();
+    match verdict.doubts() {
+        _ if verdict.is_valid() => "valid",
+        [Doubt::TooFewSamples { .. }] => "too few",
+        _ => "doubtful",
+    }
+}
 
 /// Blanks between columns.
 const GAP: usize = 2;
@@ -94,7 +105,13 @@ pub(crate) fn write(out: &mut dyn Write, runs: &[Run], style: Style) -> io::Resu
 }
 
 fn fill(column: &'static Column, runs: &[Run]) -> Filled {
-    let values: Vec<String> = runs.iter().map(column.read).collect();
+    let values: Vec<String> = runs
+        .iter()
+        .map(|run| match &run.error {
+            Some(_) if !column.is_text => "-".to_owned(),
+            Some(_) | None => (column.read)(run),
+        })
+        .collect();
     let width =
         values.iter().map(|value| length(value)).max().unwrap_or(0).max(length(column.name));
     Filled { column, values, width }
@@ -129,7 +146,7 @@ fn fit(out: &mut dyn Write, columns: &mut Vec<Filled>, style: Style) -> io::Resu
         dropped.push(format!("{group} {name}").trim_start().to_owned());
     }
     if !dropped.is_empty() {
-        let note = format!("left out for want of room: {}", dropped.join(", "));
+        let note = format!("no room for: {}", dropped.join(", "));
         writeln!(out, "{}", style.paint(Tone::Quiet, &note))?;
     }
     Ok(())

@@ -51,11 +51,11 @@ impl Ending {
 /// Why a run ended before its plan was done.
 const fn cause(cause: StopCause) -> Option<&'static str> {
     match cause {
-        StopCause::Interrupted => Some(
-            "stopped by request: the requests in flight were awaited; this is what was measured",
-        ),
+        StopCause::Interrupted => {
+            Some("interrupted: the requests in flight were awaited; this is what was measured")
+        }
         StopCause::Aborted => {
-            Some("stopped at once by request: the requests in flight count as cancelled")
+            Some("interrupted twice: the requests in flight were given up and count as cancelled")
         }
         StopCause::Failures => Some("stopped: the limit of failed requests was reached"),
         StopCause::Requests | StopCause::Duration => None,

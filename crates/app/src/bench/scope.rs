@@ -37,6 +37,14 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
         )
         .hint("use chat or completions, or leave it out"));
     }
+    let judges_streams =
+        settings.output.goodput.is_some_and(|limits| limits.ttft.or(limits.tpot).is_some());
+    if settings.workload.no_stream && judges_streams {
+        return Err(UserError::usage(
+            "no answer keeps --goodput's ttft or tpot with --no-stream: a whole answer has neither",
+        )
+        .hint("limit e2el alone, or leave --no-stream out"));
+    }
     if settings.workload.output_len.is_some() && settings.workload.max_tokens.is_some() {
         return Err(UserError::usage("--max-tokens overrules the lengths of --output-len")
             .hint("leave one of the two out"));

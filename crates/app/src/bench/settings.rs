@@ -210,14 +210,14 @@ pub(crate) struct WorkloadSettings {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputSettings {
-    /// Limits a good request keeps, in milliseconds: 'ttft:200 tpot:50 e2el:5000'
+    /// Limits a good request keeps, in milliseconds or with a unit: 'ttft:200 tpot:50 e2el:5s'
     #[arg(long, value_name = "LIMITS")]
     pub(crate) goodput: Option<Goodput>,
     /// What to print: human, or json (the summary) [default: human]
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     pub(crate) output: Option<OutputKind>,
     /// Directory for summary.json and requests.jsonl
-    #[arg(long, value_name = "DIR", visible_aliases = ["result-dir", "save-result"])]
+    #[arg(long, value_name = "DIR", visible_alias = "result-dir")]
     pub(crate) output_dir: Option<PathBuf>,
     /// Write over results already in the directory
     #[arg(long, requires = "output_dir")]

@@ -130,6 +130,7 @@ fn runs_that_ended_are_published_though_the_next_cannot_begin() {
     assert!(measured["error"].is_null(), "{measured}");
     assert!(text(&unbegun["load"]) == "concurrency=2" && integer(&unbegun["completed"]) == 0);
     assert!(text(&unbegun["error"]).starts_with("cannot connect"), "{unbegun}");
+    assert!(unbegun["request_throughput"].is_null(), "{unbegun}");
     let kept: serde_json::Value =
         serde_json::from_str(&desk.read("out/summary.json")).expect("JSON");
     assert_eq!(kept, summary);

@@ -22,7 +22,10 @@ const FIGURES: &[(&str, &str)] = &[
     (r"(lag p50, p99 \(ms\)): +~?[\d.]+, ~?[\d.]+ +n", "$1: [figures] n"),
     (r"(Own CPU .*): +[\d.]+, [\d.]+", "$1: [figures]"),
     (r"(DOUBTFUL|TOO FEW TO TELL): .*", "[verdict]"),
-    (r"(concurrency=\d+) +(\d+) +(\d+)( +~?\d[\d.,]*)+", "$1 ok=$2 err=$3 [figures]"),
+    (
+        r"(concurrency=\d+) +(\d+) +(\d+)( +~?\d[\d.,]*)+ +(too few|doubtful)\n",
+        "$1 ok=$2 err=$3 [figures] [verdict]\n",
+    ),
     (r"\n +─+ TTFT.*", "\n[headings]"),
     (r"\nwarning: (.*\n)+  help: .*\n", "\n[warnings]\n"),
     (r" {2,}", "  "),
@@ -76,11 +79,11 @@ fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
     let (_, table) = rest.rsplit_once("==\n\n").expect("the table comes last");
     insta::assert_snapshot!(table, @"
     [headings]
-    model  scenario  load  ok  err  req/s  out tok/s  p50  p95  p99  p50  p99  p50  p95  p99
-    small  short_queries  concurrency=1 ok=8 err=0 [figures]
-    small  short_queries  concurrency=4 ok=8 err=0 [figures]
-    small  code_generation  concurrency=1 ok=8 err=0 [figures]
-    small  code_generation  concurrency=4 ok=8 err=0 [figures]
+    model  scenario  load  ok  err  req/s  out tok/s  p50  p95  p99  p50  p99  p50  p95  p99  verdict
+    small  short_queries  concurrency=1 ok=8 err=0 [figures] [verdict]
+    small  short_queries  concurrency=4 ok=8 err=0 [figures] [verdict]
+    small  code_generation  concurrency=1 ok=8 err=0 [figures] [verdict]
+    small  code_generation  concurrency=4 ok=8 err=0 [figures] [verdict]
     ~ too few values to rely on
 
     [warnings]

@@ -262,6 +262,50 @@ fn a_run_that_failed() {
 }
 
 #[test]
+fn a_run_that_could_not_begin_has_no_figures() {
+    let mut unbegun = lost("smol", "concurrency=8");
+    unbegun.summary = healthy("smol", "concurrency=8", Convention::Prony).summary;
+    unbegun.error = Some("cannot connect".to_owned());
+    let mut benchmark =
+        benchmark(vec![healthy("smol", "concurrency=1", Convention::Prony), unbegun]);
+    benchmark.interrupted = true;
+    let text = text(&benchmark, 80);
+    insta::assert_snapshot!(after_blocks(&text), @r#"
+    model: smol
+    scenario: short_queries
+    no room for: E2EL p95, TTFT p95, E2EL p50, E2EL p99, TPOT p99
+                                                    TTFT ms  TPOT ms
+    load              ok  err  req/s  out tok/s   p50   p99      p50  goodput  verdict
+    concurrency=1  2,000    0    198        794  59.5  69.0     10.0    100 %    valid
+    concurrency=8      -    -      -          -     -     -        -        -        -
+
+    warning: ended early: a run could not begin, and none was tried after it
+      help: the error says why; the figures are of the runs before it
+    "#);
+    let mut out = Vec::new();
+    json::write(&mut out, &benchmark).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    for key in [
+        "window_ended_by",
+        "duration",
+        "duration_s",
+        "ramp_s",
+        "elapsed_s",
+        "error_rate",
+        "error_rate_ci95",
+        "request_throughput",
+        "output_throughput",
+        "total_token_throughput",
+        "good_inside_window",
+        "request_goodput",
+        "goodput_share",
+    ] {
+        assert!(!summary["runs"][0][key].is_null(), "{key}");
+        assert_eq!(summary["runs"][1].get(key), Some(&serde_json::Value::Null), "{key}");
+    }
+}
+
+#[test]
 fn another_convention_is_named() {
     let run = healthy("smol", "concurrency=8", Convention::Vllm);
     let text = text(&benchmark(vec![run]), 100);
@@ -275,10 +319,10 @@ fn another_convention_is_named() {
 fn the_table_of_a_wide_terminal() {
     insta::assert_snapshot!(after_blocks(&text(&sweep(), 140)), @r#"
                                                                          ─── TTFT ms ────  ─ TPOT ms ─  ─── E2EL ms ────
-    model  scenario       load                ok  err  req/s  out tok/s   p50   p95   p99   p50    p99   p50   p95   p99  goodput
-    smol   short_queries  concurrency=8    2,000    0    198        794  59.5  68.0  69.0  10.0   10.0  90.5  99.0   100    100 %
-    smol   short_queries  concurrency=64      20   10   15.8       66.7   330  ~591  ~606  10.0  ~10.0   361  ~622  ~637    6.7 %
-    smol   short_queries  concurrency=128      0    1      0          0     -     -     -     -      -     -     -     -      0 %
+    model  scenario       load                ok  err  req/s  out tok/s   p50   p95   p99   p50    p99   p50   p95   p99  goodput   verdict
+    smol   short_queries  concurrency=8    2,000    0    198        794  59.5  68.0  69.0  10.0   10.0  90.5  99.0   100    100 %     valid
+    smol   short_queries  concurrency=64      20   10   15.8       66.7   330  ~591  ~606  10.0  ~10.0   361  ~622  ~637    6.7 %  doubtful
+    smol   short_queries  concurrency=128      0    1      0          0     -     -     -     -      -     -     -     -      0 %  doubtful
     ~ too few values to rely on
 
     warning: smol · short_queries · concurrency=64: 10 of 30 requests failed (33 %); the figures describe the others
@@ -298,12 +342,12 @@ fn the_table_of_a_narrow_terminal() {
     insta::assert_snapshot!(table, @r#"
     model: smol
     scenario: short_queries
-    left out for want of room: E2EL p95, TTFT p95, E2EL p50, E2EL p99
-                                                      TTFT ms  ─ TPOT ms ─
-    load                ok  err  req/s  out tok/s   p50   p99   p50    p99  goodput
-    concurrency=8    2,000    0    198        794  59.5  69.0  10.0   10.0    100 %
-    concurrency=64      20   10   15.8       66.7   330  ~606  10.0  ~10.0    6.7 %
-    concurrency=128      0    1      0          0     -     -     -      -      0 %
+    no room for: E2EL p95, TTFT p95, E2EL p50, E2EL p99, TPOT p99, TPOT p50
+                                                      TTFT ms
+    load                ok  err  req/s  out tok/s   p50   p99  goodput   verdict
+    concurrency=8    2,000    0    198        794  59.5  69.0    100 %     valid
+    concurrency=64      20   10   15.8       66.7   330  ~606    6.7 %  doubtful
+    concurrency=128      0    1      0          0     -     -      0 %  doubtful
     ~ too few values to rely on
     "#);
 }
@@ -316,9 +360,9 @@ fn several_models_keep_their_column() {
     insta::assert_snapshot!(after_blocks(&text).split("\n\n").next().unwrap(), @r#"
     scenario: short_queries
                                                    ─── TTFT ms ────     TPOT ms  ─── E2EL ms ───
-    model  load         ok  err  req/s  out tok/s   p50   p95   p99   p50   p99   p50   p95  p99  goodput
-    smol   rate=5/s  2,000    0    198        794  59.5  68.0  69.0  10.0  10.0  90.5  99.0  100    100 %
-    gemma  rate=5/s  2,000    0    198        794  59.5  68.0  69.0  10.0  10.0  90.5  99.0  100    100 %
+    model  load         ok  err  req/s  out tok/s   p50   p95   p99   p50   p99   p50   p95  p99  goodput  verdict
+    smol   rate=5/s  2,000    0    198        794  59.5  68.0  69.0  10.0  10.0  90.5  99.0  100    100 %    valid
+    gemma  rate=5/s  2,000    0    198        794  59.5  68.0  69.0  10.0  10.0  90.5  99.0  100    100 %    valid
     "#);
 }
 
