@@ -98,7 +98,7 @@ function options(
         ...axis,
         size: (_plot, labels) => Math.max(34, 14 + 6.4 * longest(labels)),
         gap: 4,
-        space: 34,
+        space: 28,
         values: (_plot, splits) => splits.map((value) => format(value)),
       },
     ],

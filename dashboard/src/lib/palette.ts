@@ -18,12 +18,21 @@ const places = new Map<string, number>();
  * the order in which names become known.
  */
 export function lookOf(name: string): Look {
-  const place = places.get(name) ?? places.size;
-  places.set(name, place);
+  let place = places.get(name);
+  if (place === undefined) {
+    place = new Set(places.values()).size;
+    places.set(name, place);
+  }
   return lookAt(place);
 }
 
-export function lookAt(place: number): Look {
+/** Gives `name` the look of `model`: a target and the model it serves look the same. */
+export function shareLook(name: string, model: string): void {
+  lookOf(model);
+  if (!places.has(name)) places.set(name, places.get(model) ?? 0);
+}
+
+function lookAt(place: number): Look {
   return {
     token: `series-${place % HUES}`,
     dash: DASHES[Math.floor(place / HUES) % DASHES.length] ?? [],

@@ -1,6 +1,6 @@
 import { api } from '../api/client';
 import type { Scenario, Status, Target } from '../api/types';
-import { lookOf } from './palette';
+import { shareLook } from './palette';
 import { resource, type Resource } from './resource.svelte';
 
 /** What every page needs to know of the server, asked for once. */
@@ -19,7 +19,7 @@ export function server(): Server {
   const targets = resource(async (signal) => {
     const { items } = await api.targets(signal);
     // In the order of the settings, so that each model keeps its colour from page to page.
-    for (const { model } of items) lookOf(model);
+    for (const { name, model } of items) shareLook(name, model);
     return items;
   });
   const scenarios = resource(async (signal) => (await api.scenarios(signal)).items);

@@ -108,13 +108,14 @@ export class LiveView {
     const highest = (series: readonly LiveSeries[]) => highestOf(series, key, quantile).value;
     return this.#lines(label, highest).map((line) => ({
       ...line,
-      values: bridged(line.values, BRIDGE_MS / (this.windows.at(-1)?.interval_ms ?? BRIDGE_MS)),
+      values: bridged(line.values, this.#bridge),
     }));
   }
 
   /** A latency's quantiles of the highest series of each window. */
-  highest(key: LatencyKey, quantile: QuantileName): Column {
-    return this.windows.map(({ series }) => highestOf(series, key, quantile).value);
+  highest(key: LatencyKey, quantile: QuantileName): (number | null | undefined)[] {
+    const values = this.windows.map(({ series }) => highestOf(series, key, quantile).value);
+    return bridged(values, this.#bridge);
   }
 
   /** The last window's highest latency that is not older than what a line bridges. */
@@ -143,6 +144,11 @@ export class LiveView {
       const total = requests[place] ?? 0;
       return total > 0 ? (errors ?? 0) / total : null;
     });
+  }
+
+  /** How many windows without an answer a line bridges. */
+  get #bridge(): number {
+    return BRIDGE_MS / (this.windows.at(-1)?.interval_ms ?? BRIDGE_MS);
   }
 
   #lines(label: Label, value: (series: readonly LiveSeries[]) => number | null): Line[] {

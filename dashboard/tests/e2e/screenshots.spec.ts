@@ -11,7 +11,8 @@ for (const theme of ['light', 'dark'] as const) {
         await page.setViewportSize({ width, height: width === 400 ? 800 : 900 });
         await page.emulateMedia({ colorScheme: theme });
         await page.goto(address);
-        await page.waitForTimeout(1_500);
+        // The live feed never ends, so there is no idle network to wait for.
+        await page.waitForTimeout(2_500);
         const path = `screenshots/${name}-${width}-${theme}.png`;
         await page.screenshot({ path, fullPage: true });
       });

@@ -4,8 +4,10 @@ import type {
   BenchmarkStatus,
   Progress,
   RequestDetail,
+  RunSummary,
 } from '../../src/api/types.ts';
 import { loadName, requestsOf, type Plan } from './run.ts';
+import { summaryOf } from './summary.ts';
 
 const MINUTE = 60_000;
 
@@ -23,6 +25,7 @@ export interface Entry {
 export class Benchmarks {
   readonly #entries: Entry[];
   readonly #requests = new Map<Plan, RequestDetail[]>();
+  readonly #summaries = new Map<Plan, RunSummary>();
   readonly #seen = new Map<string, string>();
 
   constructor(entries: Entry[]) {
@@ -66,6 +69,14 @@ export class Benchmarks {
     if (known) return known;
     const made = requestsOf(plan);
     this.#requests.set(plan, made);
+    return made;
+  }
+
+  summary(plan: Plan): RunSummary {
+    const known = this.#summaries.get(plan);
+    if (known) return known;
+    const made = summaryOf(plan, this.requests(plan));
+    this.#summaries.set(plan, made);
     return made;
   }
 }

@@ -6,7 +6,6 @@ import { Alerts, RULES } from './alerts.ts';
 import { benchmarkOf, Benchmarks, firstEntries, type Entry } from './benchmarks.ts';
 import { INTERVAL_MS, SNAPSHOT_WINDOWS, windowAt } from './live.ts';
 import { rollups } from './rollups.ts';
-import { summaryOf } from './summary.ts';
 import { distributionOf, heatmapOf, timelineOf } from './views.ts';
 import { SCENARIOS, TARGETS } from './world.ts';
 
@@ -216,7 +215,7 @@ function benchmarkPart(
   }
   const done = benchmarks.done(entry, now);
   if (part === 'results') {
-    const runs = done.map((plan) => summaryOf(plan, benchmarks.requests(plan)));
+    const runs = done.map((plan) => benchmarks.summary(plan));
     return [200, { id: entry.id, status: benchmarkOf(entry, now).status, runs }];
   }
   if (part === 'records') return [200, recordsOf(world, entry, last, query, now)];
