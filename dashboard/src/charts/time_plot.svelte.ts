@@ -10,6 +10,8 @@ interface Content {
   height: number;
   format: (value: number) => string;
   group: string | undefined;
+  /** Takes the stretch of time that the reader drew. */
+  onselect: ((fromUnixMs: number, toUnixMs: number) => void) | undefined;
 }
 
 interface Wiring {
@@ -69,7 +71,7 @@ function dataOf({ timesUnixMs, series }: Content): uPlot.AlignedData {
 }
 
 function options(
-  { series, bands, height, format, group }: Content,
+  { series, bands, height, format, group, onselect }: Content,
   width: number,
   onpoint: Wiring['onpoint'],
 ): uPlot.Options {
@@ -88,7 +90,7 @@ function options(
     cursor: {
       y: false,
       points: { size: 7 },
-      drag: { x: false, y: false },
+      drag: { x: onselect !== undefined, y: false, setScale: false },
       ...(group ? { sync: { key: group } } : {}),
     },
     scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
@@ -106,8 +108,16 @@ function options(
     hooks: {
       drawClear: [(plot) => drawBands(plot, bands, font)],
       setCursor: [(plot) => onpoint(plot.cursor.idx ?? null)],
+      setSelect: onselect ? [(plot) => takeSelection(plot, onselect)] : [],
     },
   };
+}
+
+function takeSelection(plot: uPlot, onselect: NonNullable<Content['onselect']>): void {
+  const { left, width } = plot.select;
+  if (width === 0) return;
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  onselect(plot.posToVal(left, 'x') * 1e3, plot.posToVal(left + width, 'x') * 1e3);
 }
 
 function lineOptions({ label, token: colour, dash, filled }: ChartSeries): uPlot.Series {

@@ -28,6 +28,13 @@ export function refText({ id, index }: RunRef): string {
   return `${id}:${index}`;
 }
 
+/** A load in the fewest words: "48 users", "12 req/s". */
+export function shortLoad(load: string): string {
+  const size = loadSize(load);
+  if (load.startsWith('concurrency=')) return `${size} ${size === 1 ? 'user' : 'users'}`;
+  return load.startsWith('request_rate=') ? `${size} req/s` : load;
+}
+
 /** How much load a run was put under, in the order of its sweep: the number in `concurrency=8`. */
 export function loadSize(load: string): number {
   return Number(/=([\d.]+)/.exec(load)?.[1] ?? 0);

@@ -35,3 +35,10 @@ export function periodUntil(now: number, name: PeriodName): Period {
   const toUnixMs = Math.ceil(now / step) * step;
   return { fromUnixMs: toUnixMs - seconds * 1e3, toUnixMs };
 }
+
+/** The period between two moments of an address; null where they are none. */
+export function customPeriod(from: string | undefined, to: string | undefined): Period | null {
+  const fromUnixMs = Date.parse(from ?? '');
+  const toUnixMs = Date.parse(to ?? '');
+  return toUnixMs - fromUnixMs >= 1_000 ? { fromUnixMs, toUnixMs } : null;
+}
