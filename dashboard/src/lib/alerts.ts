@@ -5,7 +5,7 @@ import { number, percent, span, usd } from './format';
 export function alertValue(value: number, unit: string): string {
   switch (unit) {
     case 's':
-      return span(value);
+      return value < 60 ? `${number(value)} s` : span(value);
     case 'share':
       return percent(value);
     case 'requests_per_second':

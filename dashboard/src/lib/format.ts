@@ -71,6 +71,9 @@ export function usd(value: number | null | undefined): string {
   if (value === 0 || Math.abs(value) >= 1) {
     return `$${value.toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
   }
+  if (Math.abs(value) >= 0.01) {
+    return `$${value.toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 3 })}`;
+  }
   return `$${Number(value.toPrecision(2)).toLocaleString('en', { maximumFractionDigits: 9 })}`;
 }
 

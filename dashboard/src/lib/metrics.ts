@@ -1,5 +1,5 @@
 import type { Column, QuantileName, RollupSeries } from '../api/types';
-import { compact, latencyText, number, percent, usd } from './format';
+import { compact, latencyText, NONE, number, percent, usd } from './format';
 
 /** A figure that history can show. */
 export interface HistoryMetric {
@@ -29,6 +29,13 @@ function latency(name: 'ttft' | 'tpot' | 'e2e', label: string, note: string): Hi
 const each = (column: Column, change: (value: number) => number): Column =>
   column.map((value) => (value === null ? null : change(value)));
 
+type Format = HistoryMetric['format'];
+
+/** A format with what it is a figure of; nothing is not so much a second. */
+function per(format: Format, unit: string): Format {
+  return (value) => (value == null ? NONE : format(value) + unit);
+}
+
 export const METRICS: readonly HistoryMetric[] = [
   latency('e2e', 'E2E latency', 'from the request to the end of its answer'),
   latency('ttft', 'TTFT', 'time to first token'),
@@ -40,7 +47,7 @@ export const METRICS: readonly HistoryMetric[] = [
     note: 'that ended, a second',
     columns: 'requests',
     read: ({ requests }, step) => each(requests, (count) => count / step),
-    format: (value) => `${number(value)}/s`,
+    format: per(number, '/s'),
   },
   {
     name: 'errors',
@@ -62,7 +69,7 @@ export const METRICS: readonly HistoryMetric[] = [
     note: 'a second',
     columns: 'output_tokens',
     read: ({ output_tokens }, step) => each(output_tokens, (count) => count / step),
-    format: (value) => `${compact(value)}/s`,
+    format: per(compact, '/s'),
   },
   {
     name: 'cost',
@@ -71,6 +78,6 @@ export const METRICS: readonly HistoryMetric[] = [
     note: 'an hour, at the prices in force',
     columns: 'cost_usd',
     read: ({ cost_usd }, step) => each(cost_usd, (cost) => (cost / step) * 3_600),
-    format: (value) => `${usd(value)}/h`,
+    format: per(usd, '/h'),
   },
 ];
