@@ -31,7 +31,7 @@ export function logShare(value: number, low: number, high: number): number {
  * 0 at p0, 1 at p90, 2 at p99, 3 at p99.9.
  */
 export function nines(quantile: number): number {
-  return -Math.log10(1 - quantile);
+  return Math.log10(1 / (1 - quantile));
 }
 
 /** "p50", "p99.9". */

@@ -12,15 +12,21 @@ import { SCENARIOS, TARGETS } from './world.ts';
 /** The key that opens the world `locked`. */
 export const KEY = 'prony-test-key';
 
+/** How long the live feed of the world `flaky` lasts, and how long it is then refused. */
+const FLAKY_MS = 1_500;
+
 /**
  * What a world holds. The first part of an address chooses it, so that one server shows every
- * state: `/full/`, `/empty/`, `/locked/`, `/viewer/`, and `/broken/`, where every question fails.
+ * state: `/full/`, `/changing/` (the same, for tests that change it), `/empty/`, `/locked/`,
+ * `/viewer/`, `/flaky/`, whose live feed is lost now and then, and `/broken/`, where every question fails.
  */
 class World {
   readonly benchmarks: Benchmarks;
   readonly alerts: Alerts;
   readonly name: string;
   readonly role: Role;
+  /** Until when the live feed is refused. */
+  refusedUntil = 0;
 
   constructor(name: string, now: number) {
     this.name = name;
@@ -47,7 +53,7 @@ class Refusal extends Error {
   }
 }
 
-const WORLDS = ['full', 'empty', 'locked', 'viewer', 'broken'];
+const WORLDS = ['full', 'changing', 'empty', 'locked', 'viewer', 'flaky', 'broken'];
 
 /** Serves the built pages of `dist` and the contract's answers under each world's path. */
 export function mockServer(dist: string): Server {
@@ -98,6 +104,9 @@ async function answer(
     throw new Refusal(401, 'A key is needed.', 'Enter an API key.');
   }
   if (path[0] === 'live') {
+    if (Date.now() < world.refusedUntil) {
+      throw new Refusal(503, 'The live feed is not there yet.', 'The page asks again by itself.');
+    }
     live(world, response);
     return;
   }
@@ -287,6 +296,12 @@ function live(world: World, response: ServerResponse): void {
   );
   frame('snapshot', { windows: past });
   const timer = setInterval(() => frame('window', windowOf(Date.now())), INTERVAL_MS);
+  if (world.name === 'flaky') {
+    setTimeout(() => {
+      world.refusedUntil = Date.now() + FLAKY_MS;
+      response.end();
+    }, FLAKY_MS);
+  }
   response.on('close', () => clearInterval(timer));
 }
 
