@@ -1,0 +1,127 @@
+import type { Alert, AlertRule, Matcher, Silence } from '../../src/api/types.ts';
+
+const MINUTE = 60_000;
+
+export const RULES: readonly AlertRule[] = [
+  {
+    name: 'HighLatency',
+    metric: 'e2e_p95',
+    comparison: 'above',
+    threshold: 2,
+    unit: 's',
+    window_seconds: 300,
+    for_seconds: 300,
+    group_by: ['model'],
+    severity: 'critical',
+    summary: 'E2E latency p95 of {model} is {value}, above {threshold}',
+  },
+  {
+    name: 'ErrorRate',
+    metric: 'error_rate',
+    comparison: 'above',
+    threshold: 0.01,
+    unit: 'share',
+    window_seconds: 300,
+    for_seconds: 120,
+    group_by: ['model', 'region'],
+    severity: 'warning',
+    summary: '{value} of requests to {model} in {region} fail',
+  },
+  {
+    name: 'CostThresholdExceeded',
+    metric: 'cost_per_hour',
+    comparison: 'above',
+    threshold: 100,
+    unit: 'usd_per_hour',
+    window_seconds: 3_600,
+    for_seconds: 60,
+    group_by: [],
+    severity: 'critical',
+    summary: 'Requests cost {value}',
+  },
+  {
+    name: 'NoTraffic',
+    metric: 'no_traffic',
+    comparison: 'equal',
+    threshold: 0,
+    unit: 'requests_per_second',
+    window_seconds: 600,
+    for_seconds: 0,
+    group_by: ['model'],
+    severity: 'warning',
+    summary: 'No request to {model} has ended for 10 minutes',
+  },
+];
+
+/** The alerts of the mock and the silences that are laid on them. */
+export class Alerts {
+  readonly #silences: Silence[] = [];
+  readonly #start: number;
+
+  constructor(start: number) {
+    this.#start = start;
+  }
+
+  list(): Alert[] {
+    const at = (minutesAgo: number) => new Date(this.#start - minutesAgo * MINUTE).toISOString();
+    const alerts: Alert[] = [
+      {
+        id: 'a-1',
+        rule: 'HighLatency',
+        severity: 'critical',
+        state: 'firing',
+        labels: { model: 'llama-3.3-70b' },
+        value: 2.84,
+        threshold: 2,
+        unit: 's',
+        since: at(17),
+        resolved_at: null,
+        summary: 'E2E latency p95 of llama-3.3-70b is 2.84 s, above 2 s',
+        silenced_until: null,
+      },
+      {
+        id: 'a-2',
+        rule: 'ErrorRate',
+        severity: 'warning',
+        state: 'pending',
+        labels: { model: 'gpt-4o-mini', region: 'us-west-2' },
+        value: 0.0164,
+        threshold: 0.01,
+        unit: 'share',
+        since: at(1),
+        resolved_at: null,
+        summary: '1.64 % of requests to gpt-4o-mini in us-west-2 fail',
+        silenced_until: null,
+      },
+      {
+        id: 'a-3',
+        rule: 'NoTraffic',
+        severity: 'warning',
+        state: 'resolved',
+        labels: { model: 'smollm2-135m' },
+        value: 0,
+        threshold: 0,
+        unit: 'requests_per_second',
+        since: at(480),
+        resolved_at: at(441),
+        summary: 'No request to smollm2-135m has ended for 10 minutes',
+        silenced_until: null,
+      },
+    ];
+    return alerts.map((alert) => ({ ...alert, silenced_until: this.#silencedUntil(alert) }));
+  }
+
+  silence(matchers: Matcher[], until: string, comment: string): Silence {
+    const silence = { id: `s-${this.#silences.length + 1}`, matchers, until, comment };
+    this.#silences.push(silence);
+    return silence;
+  }
+
+  #silencedUntil(alert: Alert): string | null {
+    const valueOf = (name: string) => (name === 'alertname' ? alert.rule : alert.labels[name]);
+    const silence = this.#silences.find(({ matchers }) =>
+      matchers.every(({ name, value }) => valueOf(name) === value),
+    );
+    return silence?.until ?? null;
+  }
+}
