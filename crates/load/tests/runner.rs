@@ -385,6 +385,22 @@ async fn stopping_awaits_what_is_in_flight_and_aborting_records_it_as_cancelled(
 }
 
 #[tokio::test(start_paused = true)]
+async fn aborting_records_what_warms_up_too() {
+    let stage = Stage::always(Script::tokens(1).ttft(MS).hanging());
+    let warming = Plan { warmup: 8, ..plan(closed(2), requests(100)) };
+    let (report, records) = tokio::join!(stage.run(warming), async {
+        tokio::time::sleep(250 * MS).await;
+        stage.control.stop.cancel();
+        tokio::time::sleep(250 * MS).await;
+        stage.control.abort.cancel();
+    })
+    .0;
+    assert_eq!((report.cause, report.requests), (StopCause::Aborted, 0));
+    assert_eq!((records.len(), failures(&records, FailureKind::Cancelled)), (2, 2));
+    assert!(records.iter().all(|record| record.warmup));
+}
+
+#[tokio::test(start_paused = true)]
 async fn stopping_sends_nothing_that_still_waits_for_its_turn() {
     let stage = Stage::always(Script::tokens(1).ttft(SECOND));
     let (report, records) =
