@@ -37,6 +37,8 @@ pub enum Doubt {
         waited: Proportion,
         /// How long, p99.
         p99_ms: f64,
+        /// Whether latencies count from before that wait.
+        is_in_latencies: bool,
     },
     /// The client sent requests late.
     ScheduleLag {
@@ -176,10 +178,11 @@ impl Doubt {
                 retried.total,
                 percent(retried.share())
             ),
-            Self::InFlightLimit { most, waited, p99_ms } => format!(
+            Self::InFlightLimit { most, waited, p99_ms, is_in_latencies } => format!(
                 "the limit of {most} requests in flight held {} of requests back: p99 {p99_ms:.1} ms, \
-                 which their latencies hold",
-                percent(waited.share())
+                 which their latencies {}",
+                percent(waited.share()),
+                if *is_in_latencies { "hold" } else { "leave out" }
             ),
             Self::ScheduleLag { p99_ms, budget_ms } => format!(
                 "the client sent requests late: p99 {p99_ms:.1} ms, budget {budget_ms:.1} ms"
@@ -350,9 +353,10 @@ impl Doubt {
 /// A share in percent, and never 100 % for what is not quite.
 fn percent(share: f64) -> String {
     match share * 100.0 {
-        most @ 99.5..100.0 => format!("{:.1} %", most.min(99.9)),
-        few @ ..10.0 => format!("{few:.1} %"),
-        percent => format!("{percent:.0} %"),
+        100.0 => "100 %".to_owned(),
+        nearly_all if nearly_all >= 99.5 => format!("{:.1} %", nearly_all.min(99.9)),
+        much if much >= 9.95 => format!("{much:.0} %"),
+        little => format!("{little:.1} %"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a run's figures can be believed: what each doubt takes.
 
 use crate::summary::Settled;
-use crate::{DeliveryVerdict, Doubt, Proportion, Quantile, RunSummary, Summary};
+use crate::{DeliveryVerdict, Doubt, Origin, Proportion, Quantile, RunSummary, Summary};
 
 /// The least schedule lag that is too much, p99: below it, timers and scheduling are at work.
 pub const SCHEDULE_LAG_BUDGET_MS: f64 = 5.0;
@@ -169,7 +169,9 @@ fn in_flight_limit(run: &RunSummary) -> Option<Doubt> {
     let limit = run.in_flight_limit.as_ref()?;
     let p99_ms = limit.wait.value(Quantile::P99);
     let budget_ms = schedule_lag_budget_ms(run.ttft.as_ref(), run.e2e.as_ref());
-    let doubt = Doubt::InFlightLimit { most: limit.most, waited: limit.waited, p99_ms };
+    let is_in_latencies = run.origin == Origin::Planned;
+    let doubt =
+        Doubt::InFlightLimit { most: limit.most, waited: limit.waited, p99_ms, is_in_latencies };
     (p99_ms > budget_ms).then_some(doubt)
 }
 

@@ -165,7 +165,7 @@ impl Session {
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
         self.files = results::open_files(&self.settings.output, self.anchor)?;
         let mut results = Results::new(&self.settings, &self.bench, &ready, self.anchor);
-        let mut verdict = Exit::Success;
+        let (mut verdict, mut is_early) = (Exit::Success, false);
         let mut history: HashMap<(String, usize), Asked> = HashMap::new();
         let combinations = self.combinations(&ready, sources.len());
         let count = combinations.len() as u64;
@@ -184,6 +184,7 @@ impl Session {
                 return Err(error);
             }
             let exit = ran.ending.exit;
+            is_early |= ran.ending.is_early;
             ran.ending.tell(case.name_among_others().as_deref());
             if verdict == Exit::Success {
                 verdict = exit;
@@ -193,7 +194,9 @@ impl Session {
                 break;
             }
         }
-        results.publish(self.files.take(), self.control.stop.is_cancelled())?;
+        // Told to stop behind its own end, a run was done and those after it are not.
+        is_early |= self.control.stop.is_cancelled();
+        results.publish(self.files.take(), is_early)?;
         Ok(verdict)
     }
 

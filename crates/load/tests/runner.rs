@@ -292,6 +292,34 @@ async fn requests_beyond_the_limit_in_flight_wait_and_their_wait_shows() {
     assert!(taken[1].timeline.client_lag() > 700 * MS, "{:?}", taken[1].timeline);
 }
 
+/// The backlog of a stall waits for places too, and is the client's doing all the same.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_does_not_blame_the_limit_in_flight() {
+    let mut stage = Stage::always(Script::tokens(1).ttft(9 * MS));
+    stage.intake = Arc::new(Intake::new(1));
+    let intake = Arc::clone(&stage.intake);
+    let mut taken = Vec::new();
+    // Nothing is sent for a second; then places for twice the rate work the backlog off.
+    let drain = async {
+        tokio::time::sleep(SECOND).await;
+        loop {
+            taken.extend(intake.take(Vec::new()));
+            tokio::time::sleep(MS / 4).await;
+        }
+    };
+    let (_, rest) = tokio::select! {
+        ran = stage.run(plan(open(100.0, Some(2)), requests(300))) => ran,
+        () = drain => unreachable!("draining never ends"),
+    };
+    taken.extend(rest);
+    assert_eq!((taken.len(), stage.model.in_flight_max()), (300, 2));
+    let held = taken.iter().filter_map(|record| record.timeline.held).max();
+    assert!(held.is_some_and(|held| held < 20 * MS), "{held:?}");
+    let is_late = |record: &&Exchange| record.timeline.client_lag() > 100 * MS;
+    let late = taken.iter().filter(is_late).count();
+    assert!((100..200).contains(&late), "{late} of 300 were late by the stall");
+}
+
 /// Fails, waits and tries again before each of its answers.
 struct Unsteady {
     clock: Arc<VirtualClock>,
@@ -383,6 +411,22 @@ async fn stopping_awaits_what_is_in_flight_and_aborting_records_it_as_cancelled(
     assert_eq!((records.len(), failures(&records, FailureKind::Cancelled)), (2, 2));
     assert!(records.iter().all(|record| record.timeline.chunks.len() == 1));
     assert_eq!(stage.model.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn aborting_records_what_warms_up_too() {
+    let stage = Stage::always(Script::tokens(1).ttft(MS).hanging());
+    let warming = Plan { warmup: 8, ..plan(closed(2), requests(100)) };
+    let (report, records) = tokio::join!(stage.run(warming), async {
+        tokio::time::sleep(250 * MS).await;
+        stage.control.stop.cancel();
+        tokio::time::sleep(250 * MS).await;
+        stage.control.abort.cancel();
+    })
+    .0;
+    assert_eq!((report.cause, report.requests), (StopCause::Aborted, 0));
+    assert_eq!((records.len(), failures(&records, FailureKind::Cancelled)), (2, 2));
+    assert!(records.iter().all(|record| record.warmup));
 }
 
 #[tokio::test(start_paused = true)]

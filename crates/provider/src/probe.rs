@@ -75,7 +75,7 @@ async fn ask(target: &Target, wire: &Wire, clock: &dyn Clock) -> Result<Kept, Fa
     let timeouts = Timeouts {
         first_token: Some(target.timeouts.connect),
         between_bytes: Some(target.timeouts.connect),
-        total: Some(target.timeouts.connect * 2),
+        total: Some(target.timeouts.connect.saturating_mul(2)),
         ..target.timeouts
     };
     let (id, body, expect) = (None, Bytes::new(), Expect::Anything);

@@ -43,7 +43,7 @@ pub(crate) fn percent(share: f64) -> String {
         0.0 => "0".to_owned(),
         100.0 => "100".to_owned(),
         small if small < 0.05 => "<0.1".to_owned(),
-        large if large > 99.95 => ">99.9".to_owned(),
+        large if large >= 99.95 => ">99.9".to_owned(),
         _ => format!("{percent:.1}"),
     };
     text + " %"
@@ -91,7 +91,14 @@ mod tests {
         for (value, expected) in numbers {
             assert_eq!(number(value), expected);
         }
-        let shares = [(0.0, "0 %"), (0.0001, "<0.1 %"), (0.123, "12.3 %"), (0.999_9, ">99.9 %")];
+        let shares = [
+            (0.0, "0 %"),
+            (0.0001, "<0.1 %"),
+            (0.123, "12.3 %"),
+            (0.999_5, ">99.9 %"),
+            (0.999_9, ">99.9 %"),
+            (1.0, "100 %"),
+        ];
         for (share, expected) in shares {
             assert_eq!(percent(share), expected);
         }

@@ -81,7 +81,10 @@ fn foreign_registries(file: &TextFile) -> Vec<Breach> {
         "config.toml" if file.path.parent() == Some(Path::new(".cargo")) => {
             |line| line.starts_with("[source") || line.starts_with("[registr")
         }
-        ".npmrc" => |line| line.contains("registry"),
+        ".npmrc" => |line| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            key == "registry" || key.ends_with(":registry")
+        },
         "pyproject.toml" | "uv.lock" | "requirements.txt" => {
             |line| line.contains("index-url") || line.contains("registry = ")
         }

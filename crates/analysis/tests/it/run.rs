@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use analysis::summary::{Settled, SteadyState};
 use analysis::{
-    ArrivalClock, Convention, DeliveryVerdict, Doubt, Origin, Quantile, RunAccumulator, RunSpec,
-    RunSummary,
+    ArrivalClock, Convention, DeliveryVerdict, Doubt, Origin, Proportion, Quantile, RunAccumulator,
+    RunSpec, RunSummary,
 };
 use domain::Seed;
 use proptest::prelude::*;
@@ -169,6 +169,57 @@ fn trouble_is_named() {
             sketch.failure = Some((domain::FailureKind::Timeout, "too late".to_owned()));
         }
     });
+}
+
+/// Another tool's latencies begin when a request was sent, behind its wait for a place in flight.
+#[test]
+fn a_wait_is_said_to_be_in_latencies_where_it_is() {
+    for (convention, told) in [
+        (Convention::Prony, "which their latencies hold"),
+        (Convention::Vllm, "which their latencies leave out"),
+    ] {
+        let mut accumulator = RunAccumulator::new(RunSpec { convention, ..spec(Origin::Planned) });
+        for index in 0..REQUESTS {
+            let planned = index as f64;
+            let (started, wait) = (planned + 300.0, Some(300.0));
+            let sketch = Sketch {
+                planned,
+                started,
+                held: wait,
+                chunks: vec![started + 10.0],
+                finished: started + 11.0,
+                output: 1,
+                ..Sketch::default()
+            };
+            accumulator.record(&sketch.exchange());
+        }
+        let run = accumulator.finish(at(WINDOW_MS));
+        let e2e = run.e2e.as_ref().expect("all succeeded").median();
+        assert_eq!(e2e > 300.0, convention == Convention::Prony, "{e2e} ms");
+        let verdict = run.verdict();
+        let doubt = verdict.doubts().iter().find(|doubt| doubt.as_str() == "in_flight_limit");
+        let message = doubt.expect("all waited").message();
+        assert!(message.ends_with(told), "{message}");
+        assert!(message.contains(" 100 % of requests"), "{message}");
+    }
+}
+
+/// A share is rounded, but never to all where it is not.
+#[test]
+fn a_doubt_says_all_only_of_all() {
+    let waited = |hits, total| {
+        let waited = Proportion { hits, total };
+        Doubt::InFlightLimit { most: 1, waited, p99_ms: 50.0, is_in_latencies: true }.message()
+    };
+    for (hits, total, told) in [
+        (1, 11, "held 9.1 % of"),
+        (997, 10_000, "held 10 % of"),
+        (994, 1_000, "held 99 % of"),
+        (996, 1_000, "held 99.6 % of"),
+        (1_000, 1_000, "held 100 % of"),
+    ] {
+        assert!(waited(hits, total).contains(told), "{}", waited(hits, total));
+    }
 }
 
 /// What a run is too small for puts its tail in doubt; only what is too small for anything is

@@ -12,6 +12,8 @@ use crate::output;
 /// How a run ended.
 pub(super) struct Ending {
     pub(super) exit: Exit,
+    /// Whether its plan was not done by then.
+    pub(super) is_early: bool,
     remarks: Vec<String>,
     error: Option<UserError>,
 }
@@ -25,15 +27,16 @@ impl Ending {
         summary: &RunSummary,
         failures: &[(FailureKind, u64)],
     ) -> Self {
-        let remarks = cause(report.cause).into_iter().map(str::to_owned).chain(held_back(report));
+        let cause = cause(report.cause);
+        let remarks = cause.into_iter().map(str::to_owned).chain(held_back(report));
         let (exit, error) = judge(bench, summary, failures);
-        Self { exit, remarks: remarks.collect(), error }
+        Self { exit, is_early: cause.is_some(), remarks: remarks.collect(), error }
     }
 
     /// The ending of a run whose records could not be written.
     pub(super) fn unwritten(error: RecordsError) -> Self {
         let error = UserError::new(Exit::File, error.problem).hint(error.hint);
-        Self { exit: error.exit, remarks: Vec::new(), error: Some(error) }
+        Self { exit: error.exit, is_early: true, remarks: Vec::new(), error: Some(error) }
     }
 
     /// Tells the user, who is told which run it was where there are several.

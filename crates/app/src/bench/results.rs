@@ -1,5 +1,7 @@
 //! Gathers what the runs amount to, and publishes it: files, standard output.
 
+use std::path::PathBuf;
+
 use analysis::RunSummary;
 use domain::WallAnchor;
 use report::{Benchmark, ProcessUse, Run, Style, console, json};
@@ -122,22 +124,28 @@ impl Results {
         self.benchmark.interrupted = interrupted;
         let mut summary = Vec::new();
         json::write(&mut summary, &self.benchmark).map_err(|error| unwritten(&error))?;
-        let mut written = Vec::new();
-        if let Some(files) = files {
-            written.push(files.write_summary(&summary).map_err(|error| store_error(&error))?);
-            written.extend(files.finish().map_err(|error| store_error(&error))?);
-        }
-        match self.kind {
-            OutputKind::Json => output::data(&summary)?,
+        // Neither way bars the other: what was measured is told if either is left.
+        let written = files.map_or(Ok(Vec::new()), |files| write_to_end(files, &summary));
+        let printed = match self.kind {
+            OutputKind::Json => output::data(&summary),
             OutputKind::Human => {
-                print(|out, style| console::write_end(out, &self.benchmark, style))?;
+                print(|out, style| console::write_end(out, &self.benchmark, style))
             }
-        }
+        };
+        let written = written.map_err(|error| store_error(&error))?;
+        printed?;
         for path in written {
             self.notes.say(&format!("wrote {}", path.display()));
         }
         Ok(())
     }
+}
+
+/// Writes the summary and ends the records' files, these whatever becomes of the summary.
+fn write_to_end(files: Recorder, summary: &[u8]) -> Result<Vec<PathBuf>, StoreError> {
+    let summary = files.write_summary(summary);
+    let records = files.finish();
+    Ok([vec![summary?], records?].concat())
 }
 
 /// Prints what `write` writes, as standard output takes it.

@@ -85,9 +85,10 @@ fn zeros(settings: &BenchSettings) -> [(bool, &'static str, &'static str, &'stat
 /// Whether a flag was given, and its name.
 pub(super) type Given = (bool, &'static str);
 
-pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 12] {
+pub(super) fn about_servers(settings: &BenchSettings) -> [Given; 13] {
     let (target, http) = (&settings.target, &settings.http);
     [
+        (target.model.is_some(), "--model"),
         (target.api_key_file.is_some(), "--api-key-file"),
         (!http.header.is_empty(), "--header"),
         (http.extra_body.is_some(), "--extra-body"),

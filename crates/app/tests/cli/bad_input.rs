@@ -274,6 +274,7 @@ fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
             ("bench --url {url} --insecure", 2, "--insecure is about TLS", "leave it out"),
             ("bench --url {url} --ca-file ca.pem", 2, "--ca-file is about TLS", "leave it out"),
             ("bench --engine m.gguf --timeout 5s", 2, "--timeout is about a server", "leave it"),
+            ("bench --engine m.gguf --model a,b", 2, "--model is about a server", "leave it"),
             ("bench --engine m.gguf --insecure", 2, "--insecure is about a server", "leave it"),
             (
                 "bench --engine m.gguf --endpoint-type messages",

@@ -53,7 +53,9 @@ fn a_limit_of_errors_ends_a_run_and_a_share_forgives_them() {
     assert_eq!(run.code, Some(18), "{}", run.stderr);
     let told = "warning: stopped: the limit of failed requests was reached";
     assert!(run.stderr.contains(told), "{}", run.stderr);
-    assert_eq!(integer(&printed(&run)["runs"][0]["failed"]), 3);
+    let summary = printed(&run);
+    assert_eq!(integer(&summary["runs"][0]["failed"]), 3);
+    assert_eq!(summary["interrupted"], true, "1000 were asked for");
 
     let flaky = desk.sim("--fault-status 500:30%");
     let with = |flags: &str| {
@@ -62,6 +64,7 @@ fn a_limit_of_errors_ends_a_run_and_a_share_forgives_them() {
     let forgiven = with("--max-error-rate 90%");
     assert_eq!(forgiven.code, Some(0), "{}", forgiven.stderr);
     let summary = printed(&forgiven);
+    assert_eq!(summary["interrupted"], false);
     let run = &summary["runs"][0];
     assert!(integer(&run["failed"]) > 0 && integer(&run["completed"]) > 0, "{run}");
     let doubts = items(&run["verdict"]["doubts"]);

@@ -139,6 +139,28 @@ fn files_are_written_though_nothing_can_be_printed() {
     assert_eq!(integer(&summary["runs"][0]["completed"]), 2);
 }
 
+#[test]
+fn results_are_printed_though_a_file_cannot_be_written() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 20ms");
+    let bench = desk.start(&format!(
+        "bench --url {} --duration 600s --output json --output-dir out --format parquet",
+        sim.url
+    ));
+    until("a request is answered", || {
+        desk.path("out/requests.jsonl").exists() && !desk.lines("out/requests.jsonl").is_empty()
+    });
+    std::fs::create_dir(desk.path("out/summary.json")).expect("the name is free");
+    bench.interrupt();
+    let run = bench.finish();
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(run.stderr.contains("error: cannot write out/summary.json"), "{}", run.stderr);
+    let completed = integer(&printed(&run)["runs"][0]["completed"]);
+    assert!(completed > 0, "{}", run.stdout);
+    // The records were brought to their end all the same.
+    assert_eq!(parquet_rows(&desk.path("out/requests.parquet")).cast_unsigned(), completed);
+}
+
 /// vLLM's names, each of which a script may look for.
 const KEYS: [&str; 31] = [
     "completed",

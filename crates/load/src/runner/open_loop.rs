@@ -1,6 +1,7 @@
 //! Requests that come on a schedule, answered or not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,16 +28,15 @@ impl Run {
                 break;
             }
             self.tower.intake.admit().await;
-            let place = match &mut places {
+            let (place, held) = match &mut places {
                 Some(places) => {
-                    let Some(place) = places.take(self).await else { break };
-                    Some(place)
+                    let Some((place, held)) = places.take(due, self).await else { break };
+                    (Some(place), Some(held))
                 }
-                None => None,
+                None => (None, None),
             };
             let Some(index) = self.claim(due) else { break };
             let run = Arc::clone(self);
-            let held = places.as_ref().map(|places| places.freed.since(due));
             let slot = Slot { user: index, turn: 0, planned: due, held, warmup: false };
             tasks.spawn(async move {
                 run.perform(index, slot).await;
@@ -71,25 +71,48 @@ impl Run {
 
 /// The places of those that may be in flight at once.
 struct Places {
+    most: usize,
     vacant: Arc<Semaphore>,
-    /// When the last wait for a place ended. Whoever was due before that had to wait for it, be it in
-    /// line: what else made it late is the client's own doing.
-    freed: Timestamp,
+    /// When the last one in line got its place.
+    taken: Timestamp,
+    /// How late the client itself had made the line by then.
+    lag: Duration,
+    /// When the last wait for a place ended, and how late the client had made the line by then.
+    freed: (Timestamp, Duration),
 }
 
 impl Places {
     fn new(most: u64, start: Timestamp) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { vacant: Arc::new(Semaphore::new(most)), freed: start }
+        let (vacant, lag) = (Arc::new(Semaphore::new(most)), Duration::ZERO);
+        Self { most, vacant, taken: start, lag, freed: (start, lag) }
     }
 
-    /// Takes a place, waiting for one where there is none; `None` where the run is over before.
-    async fn take(&mut self, run: &Run) -> Option<OwnedSemaphorePermit> {
+    /// Takes a place for the request due at `due`, waiting for one where there is none, and tells how
+    /// long the places held that request; `None` where the run is over before.
+    ///
+    /// Whoever was due before the last wait ended had to wait for that, be it in line: what else made
+    /// it late is the client's own doing. So is what the line had lost before to a client that came
+    /// late to vacant places: a stall of the client must not pass for a limit that is too low, though
+    /// its backlog then waits for places.
+    async fn take(
+        &mut self,
+        due: Timestamp,
+        run: &Run,
+    ) -> Option<(OwnedSemaphorePermit, Duration)> {
+        let idle = self.vacant.available_permits();
+        let inherited = self.lag.min(self.taken.since(due));
         if let Ok(place) = Arc::clone(&self.vacant).try_acquire_owned() {
-            return Some(place);
+            let now = run.now();
+            // The line lost as much of that time as there were places that nobody had.
+            let missed = now.since(self.taken.max(due)).mul_f64(idle as f64 / self.most as f64);
+            (self.taken, self.lag) = (now, inherited + missed);
+            let (freed, lag) = self.freed;
+            return Some((place, freed.since(due).saturating_sub(lag)));
         }
-        let place = run.unless_over(Arc::clone(&self.vacant).acquire_owned()).await?.ok();
-        self.freed = run.now();
-        place
+        let place = run.unless_over(Arc::clone(&self.vacant).acquire_owned()).await?.ok()?;
+        (self.taken, self.lag) = (run.now(), inherited);
+        self.freed = (self.taken, self.lag);
+        Some((place, self.taken.since(due).saturating_sub(inherited)))
     }
 }

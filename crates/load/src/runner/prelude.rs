@@ -80,5 +80,7 @@ impl Run {
                 None => break,
             };
         }
+        // Where it is told to stop at once, so that what is in flight is recorded before the run ends.
+        tasks.shutdown().await;
     }
 }

@@ -1,6 +1,7 @@
 //! What a server says of itself, asked over either HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{FailureKind, Secret, SystemClock};
 use provider::HttpVersion;
@@ -49,6 +50,15 @@ async fn a_server_is_asked_for_its_models() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_may_be_given_any_time_to_answer() {
+    let reply = Reply::json(200, &[], r#"{"data":[]}"#);
+    let server = FakeServer::builder().on("GET", "/v1/models", reply).start().await;
+    let mut target = target(&server);
+    target.timeouts.connect = Duration::MAX;
+    probe(&target, Arc::new(SystemClock)).await.expect("it answers");
 }
 
 #[tokio::test]
