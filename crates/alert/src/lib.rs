@@ -1,0 +1,22 @@
+//! Alert rules evaluated inside Prony, without Prometheus, and whom to tell of what they find.
+//!
+//! [`mod@rule`] says what is watched, in the words of [`label`], [`span`], [`unit`] and [`summary`].
+//! Whoever has the figures answers a rule's [questions](question), and [`state`] makes alerts of the
+//! answers: pure, with the time handed in. Read the modules in this order.
+
+pub mod label;
+pub mod moment;
+pub mod span;
+pub mod unit;
+
+pub mod question;
+pub mod rule;
+pub mod settings;
+pub mod summary;
+
+pub use label::{Dimension, Label, Labels, Severity};
+pub use moment::Moment;
+pub use question::{Latency, Quantity, Question, Reading};
+pub use rule::{Comparison, Metric, Rule};
+pub use settings::{RuleSettings, SettingError};
+pub use unit::Unit;
