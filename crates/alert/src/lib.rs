@@ -14,9 +14,21 @@ pub mod rule;
 pub mod settings;
 pub mod summary;
 
+pub mod state;
+
+pub mod group;
+pub mod matcher;
+pub mod notice;
+pub mod silence;
+
+pub use group::{FiringAlert, Grouping, Roster, Route};
 pub use label::{Dimension, Label, Labels, Severity};
+pub use matcher::{AlertLabels, Matcher};
 pub use moment::Moment;
+pub use notice::{DeliveryError, Message, Notice};
 pub use question::{Latency, Quantity, Question, Reading};
-pub use rule::{Comparison, Metric, Rule};
+pub use rule::{Comparison, Judgement, Metric, Rule};
 pub use settings::{RuleSettings, SettingError};
+pub use silence::{Silence, SilenceError, Silences};
+pub use state::{Alert, Phase, RuleState};
 pub use unit::Unit;

@@ -190,12 +190,7 @@ impl RuleSettings {
         }
     }
 
-    fn clear(
-        &self,
-        metric: Metric,
-        comparison: Comparison,
-        threshold: f64,
-    ) -> Result<f64, Wrong> {
+    fn clear(&self, metric: Metric, comparison: Comparison, threshold: f64) -> Result<f64, Wrong> {
         let Some(clear) = &self.clear else { return Ok(threshold) };
         let clear = metric.unit().parse(clear).map_err(|reason| ("clear", reason))?;
         match comparison {
@@ -261,13 +256,8 @@ enum Word {
 }
 
 impl Word {
-    const ALL: [Self; 5] = [
-        Self::ErrorRate,
-        Self::RequestRate,
-        Self::CostPerHour,
-        Self::BurnRate,
-        Self::NoTraffic,
-    ];
+    const ALL: [Self; 5] =
+        [Self::ErrorRate, Self::RequestRate, Self::CostPerHour, Self::BurnRate, Self::NoTraffic];
 
     const fn as_str(self) -> &'static str {
         match self {

@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         millis += number * *unit_ms as f64;
         rest = tail;
     }
-    if millis > Duration::from_hours(24 * 366).as_millis() as f64 {
+    if millis > Duration::from_secs(366 * 86_400).as_millis() as f64 {
         return Err(format!("`{text}` is longer than a year"));
     }
     if (millis - millis.round()).abs() > 1e-6 {

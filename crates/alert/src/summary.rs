@@ -92,7 +92,9 @@ fn push(parts: &mut Vec<Part>, literal: &mut String, part: Part) {
 
 fn place_of(name: &str, group_by: &BTreeSet<Dimension>) -> Result<Dimension, String> {
     let dimension = Dimension::parse(name).map_err(|_| {
-        format!("it holds {{{name}}}; places are {{value}}, {{threshold}} and the labels of group_by")
+        format!(
+            "it holds {{{name}}}; places are {{value}}, {{threshold}} and the labels of group_by"
+        )
     })?;
     if !group_by.contains(&dimension) {
         return Err(format!("it holds {{{name}}}, which is not in group_by"));

@@ -151,7 +151,14 @@ fn prefixed(value: f64) -> String {
 /// `%.4g`: four significant digits, without zeros at the end.
 fn significant(value: f64) -> String {
     if !value.is_finite() {
-        return if value.is_nan() { "NaN" } else if value > 0.0 { "+Inf" } else { "-Inf" }.into();
+        return if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "+Inf"
+        } else {
+            "-Inf"
+        }
+        .into();
     }
     let rounded = format!("{value:.3e}");
     let (mantissa, exponent) = rounded.split_once('e').expect("the format writes an exponent");
