@@ -113,7 +113,7 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(began: Moment) -> Self {
+    pub(crate) fn new(began: Moment) -> Self {
         let trouble = Trouble::default();
         Self { began, told: BTreeMap::new(), told_at: None, trouble, under_way: None }
     }
@@ -259,7 +259,8 @@ impl Roster {
     }
 }
 
-fn group_of(labels: &AlertLabels, by: &BTreeSet<Label>) -> AlertLabels {
+/// What `labels` have in common with the others of their group.
+pub(crate) fn group_of(labels: &AlertLabels, by: &BTreeSet<Label>) -> AlertLabels {
     let value = |label| labels.get(label).cloned().unwrap_or_default();
     by.iter().map(|label| (*label, value(label))).collect()
 }

@@ -21,6 +21,10 @@ pub mod matcher;
 pub mod notice;
 pub mod silence;
 
+pub mod book;
+pub mod saved;
+
+pub use book::{AlertBook, Listed, Watched, fingerprint};
 pub use group::{FiringAlert, Grouping, Roster, Route};
 pub use label::{Dimension, Label, Labels, Severity};
 pub use matcher::{AlertLabels, Matcher};
@@ -28,6 +32,7 @@ pub use moment::Moment;
 pub use notice::{DeliveryError, Message, Notice};
 pub use question::{Latency, Quantity, Question, Reading};
 pub use rule::{Comparison, Judgement, Metric, Rule};
+pub use saved::{Saved, SavedError};
 pub use settings::{RuleSettings, SettingError};
 pub use silence::{Silence, SilenceError, Silences};
 pub use state::{Alert, Phase, RuleState};

@@ -170,7 +170,8 @@ impl Rule {
     }
 
     /// Each group's figure and what to make of it, of the answers to [`questions`](Self::questions)
-    /// in their order. A group that some answer leaves out has none; but where nothing at all came
+    /// in their order. A group that some answer leaves out, or
+    /// whose figure is no finite number, has none; but where nothing at all came
     /// and all requests are one group, there was no traffic.
     #[must_use]
     pub fn judge(&self, answers: &[Vec<Reading>]) -> Vec<(Reading, Judgement)> {
@@ -184,6 +185,9 @@ impl Rule {
             for other in others {
                 let same = other.iter().find(|other| other.labels == reading.labels)?;
                 values.push(self.metric.figure(same.value));
+            }
+            if !values.iter().all(|value| value.is_finite()) {
+                return None;
             }
             let reading = Reading { labels: reading.labels.clone(), value: values[0] };
             Some((reading, self.judge_all(&values)))
