@@ -24,16 +24,25 @@ pub mod silence;
 pub mod book;
 pub mod saved;
 
+pub mod notify;
+pub mod receiver;
+
+pub mod dispatch;
+pub mod watch;
+
 pub use book::{AlertBook, Listed, Watched, fingerprint};
+pub use dispatch::{Dispatch, Outcome};
 pub use group::{FiringAlert, Grouping, Roster, Route};
 pub use label::{Dimension, Label, Labels, Severity};
 pub use matcher::{AlertLabels, Matcher};
 pub use moment::Moment;
 pub use notice::{DeliveryError, Message, Notice};
 pub use question::{Latency, Quantity, Question, Reading};
+pub use receiver::{Receiver, ReceiverSettings, SecretPlace, SecretSetting};
 pub use rule::{Comparison, Judgement, Metric, Rule};
 pub use saved::{Saved, SavedError};
 pub use settings::{RuleSettings, SettingError};
 pub use silence::{Silence, SilenceError, Silences};
 pub use state::{Alert, Phase, RuleState};
 pub use unit::Unit;
+pub use watch::{SharedBook, Watch};

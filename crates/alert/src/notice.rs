@@ -38,6 +38,20 @@ impl Message {
         self.notices.iter().any(|notice| notice.resolved_at.is_none())
     }
 
+    /// What it is about, in a line: `[2 firing, 1 resolved] HighLatency`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let counts = match self.counts() {
+            (firing, 0) => format!("{firing} firing"),
+            (0, resolved) => format!("{resolved} resolved"),
+            (firing, resolved) => format!("{firing} firing, {resolved} resolved"),
+        };
+        let about: Vec<&str> =
+            self.group.values().map(String::as_str).filter(|value| !value.is_empty()).collect();
+        let about = if about.is_empty() { "alerts".to_owned() } else { about.join(", ") };
+        format!("[{counts}] {about}")
+    }
+
     /// How many of its alerts fire, and how many are resolved.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
