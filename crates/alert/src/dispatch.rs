@@ -125,7 +125,10 @@ impl Worker {
             let now = Moment::now(&*self.clock);
             let attempt = self.channel.deliver(&message, &self.surroundings, now);
             let result = tokio::time::timeout(ATTEMPT_MAX, attempt).await.unwrap_or_else(|_| {
-                Err(DeliveryError::new(format!("no answer within {}s", ATTEMPT_MAX.as_secs())))
+                Err(DeliveryError::unanswered(format!(
+                    "no answer within {}s",
+                    ATTEMPT_MAX.as_secs()
+                )))
             });
             let outcome = Outcome { receiver: message.receiver, group: message.group, result };
             if told.send(outcome).await.is_err() {

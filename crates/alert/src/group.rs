@@ -102,7 +102,8 @@ pub struct Trouble {
 pub struct Group {
     /// When there first was something to tell.
     pub began: Moment,
-    /// The alerts of which the receiver knows that they fire, and when those ended that no longer do.
+    /// The alerts of which the receiver knows, or may know, that they fire, and when those ended that
+    /// no longer do.
     pub told: BTreeMap<AlertLabels, Notice>,
     /// When the last message arrived.
     pub told_at: Option<Moment>,
@@ -136,6 +137,7 @@ impl Group {
     fn due(&self, here: &Here<'_>, grouping: &Grouping, now: Moment) -> Vec<Notice> {
         let mut ended = self.told.values().filter(|notice| notice.resolved_at.is_some()).peekable();
         let is_changed = ended.peek().is_some()
+            || self.trouble.failures > 0
             || here.loud.iter().any(|notice| !self.told.contains_key(&notice.labels));
         let (since, wait) = match self.told_at {
             None => (self.began, grouping.wait),
@@ -234,6 +236,10 @@ impl Roster {
                 }
             }
             Err(error) => {
+                if error.may_have_arrived {
+                    let firing = notices.into_iter().filter(|notice| notice.resolved_at.is_none());
+                    group.told.extend(firing.map(|notice| (notice.labels.clone(), notice)));
+                }
                 let failures = group.trouble.failures.saturating_add(1);
                 let asked = error.retry_after.unwrap_or_default().min(PAUSE_ASKED_MAX);
                 group.trouble = Trouble {
@@ -442,10 +448,31 @@ mod tests {
         stage.fire("Slow/a").tell(0);
         let messages = stage.due(30);
         let retry_after = Some(Duration::from_secs(1_000));
-        let error = DeliveryError { message: "busy".into(), retry_after };
+        let error = DeliveryError { retry_after, ..DeliveryError::new("busy") };
         stage.settle(&messages, &Err(error), 30);
         assert_eq!(stage.tell(1_029), [""; 0]);
         assert_eq!(stage.tell(1_030), ["Slow: a"]);
+    }
+
+    #[test]
+    fn the_end_of_what_may_have_arrived_is_told_and_of_what_did_not_is_not() {
+        for (error, said) in [
+            (DeliveryError::new("refused"), vec![]),
+            (DeliveryError::unanswered("no answer"), vec!["Slow: -a"]),
+        ] {
+            let mut stage = Stage::new();
+            stage.fire("Slow/a").tell(0);
+            let messages = stage.due(30);
+            stage.settle(&messages, &Err(error), 30);
+            assert_eq!(stage.end("Slow/a").tell(60), said);
+        }
+        // While it fires it is told again, though the receiver may know of it.
+        let mut stage = Stage::new();
+        stage.fire("Slow/b").tell(0);
+        stage.tell(30);
+        let messages = stage.fire("Slow/a").due(330);
+        stage.settle(&messages, &Err(DeliveryError::unanswered("no answer")), 330);
+        assert_eq!(stage.tell(360), ["Slow: a b"]);
     }
 
     #[test]

@@ -68,12 +68,20 @@ pub struct DeliveryError {
     pub message: String,
     /// How long the receiver asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the receiver may have taken the message all the same: it was sent, and no answer came.
+    pub may_have_arrived: bool,
 }
 
 impl DeliveryError {
-    /// A failure in which the receiver asked for nothing.
+    /// A message that certainly did not arrive.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry_after: None }
+        Self { message: message.into(), retry_after: None, may_have_arrived: false }
+    }
+
+    /// A message that was sent, and to which no answer came.
+    #[must_use]
+    pub fn unanswered(message: impl Into<String>) -> Self {
+        Self { may_have_arrived: true, ..Self::new(message) }
     }
 }

@@ -277,10 +277,8 @@ fn host_and_port(server: &str, encryption: Encryption) -> Result<(String, u16), 
     let wrong = || format!("`{server}` is no server; write it as in smtp.example.com:587");
     let authority: http::uri::Authority = server.parse().map_err(|_| wrong())?;
     let host = authority.host().trim_matches(['[', ']']);
-    if host.is_empty() || server.contains('@') || server.ends_with(':') {
-        return Err(wrong());
-    }
-    if authority.port().is_some() && authority.port_u16().is_none() {
+    let has_port = authority.as_str().len() > authority.host().len();
+    if host.is_empty() || server.contains('@') || has_port != authority.port_u16().is_some() {
         return Err(wrong());
     }
     Ok((host.to_owned(), authority.port_u16().unwrap_or(encryption.usual_port())))

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use std::time::{Duration, SystemTime};
 
 use domain::Secret;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
@@ -109,8 +109,10 @@ impl Mailbox {
         };
         let mail = self.mail(message, surroundings.link(), now).map_err(fail)?;
         let transport = self.transport(surroundings).map_err(fail)?;
-        let sent = transport.send(mail).await;
-        sent.map(drop).map_err(|error| fail(causes(&error)))
+        transport.send(mail).await.map(drop).map_err(|error| DeliveryError {
+            may_have_arrived: error.is_timeout(),
+            ..fail(causes(&error))
+        })
     }
 
     fn transport(
@@ -157,6 +159,7 @@ impl Mailbox {
             .subject(message.title())
             .date(date)
             .message_id(Some(id))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN);
         for to in &self.to {
             builder = builder.to(to.0.clone());

@@ -24,8 +24,9 @@ impl Endpoint {
     /// # Errors
     /// A sentence that says what is wrong with it, without the URL.
     pub fn parse(url: &Secret) -> Result<Self, String> {
-        let uri: ::http::Uri =
-            url.reveal().trim().parse().map_err(|error| format!("it is no URL: {error}"))?;
+        let uri: ::http::Uri = url.reveal().trim().parse().map_err(|error| {
+            format!("it is no URL ({error}); write it as in https://hooks.example.com/path")
+        })?;
         let is_secure = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
@@ -108,7 +109,8 @@ mod tests {
     #[test]
     fn what_is_no_url_is_refused_without_quoting_it() {
         for (url, part) in [
-            ("hooks.example.com/secret", "must start with https://"),
+            ("hooks.example.com/secret", "it is no URL (invalid format)"),
+            ("/secret", "must start with https://"),
             ("ftp://hooks.example.com/secret", "must start with https://"),
             ("https://user:secret@example.com", "credentials have no place"),
             ("https://example.com/sec ret", "no URL"),

@@ -19,6 +19,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::endpoint::Endpoint;
 use crate::notice::DeliveryError;
@@ -27,6 +28,8 @@ use crate::notice::DeliveryError;
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// This much of it is told.
 const SAID_CHARS_MAX: usize = 200;
+/// A word of the authorization this long or longer is taken for a secret.
+const SECRET_BYTES_MIN: usize = 8;
 
 /// One request with a JSON body.
 pub(crate) struct Post<'a> {
@@ -41,23 +44,14 @@ impl Post<'_> {
     /// # Errors
     /// [`DeliveryError`], without the path and the authorization.
     pub(crate) async fn send(self, tls: &Arc<rustls::ClientConfig>) -> Result<(), DeliveryError> {
-        let endpoint = self.endpoint;
-        let fail = |what: String| DeliveryError::new(format!("{endpoint}: {what}"));
+        let told = |what: String| format!("{}: {what}", self.endpoint);
+        let fail = |what| DeliveryError::new(told(what));
         let request = self.request().map_err(fail)?;
-        let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
-            .await
-            .map_err(|error| fail(format!("cannot connect: {error}")))?;
-        let (status, retry_after, said) = if endpoint.is_secure {
-            let name = ServerName::try_from(endpoint.host.clone())
-                .map_err(|_| fail("the host is no name that a certificate could be for".into()))?;
-            let stream = TlsConnector::from(Arc::clone(tls))
-                .connect(name, tcp)
-                .await
-                .map_err(|error| fail(format!("TLS failed: {error}")))?;
-            exchange(stream, request).await.map_err(fail)?
-        } else {
-            exchange(tcp, request).await.map_err(fail)?
-        };
+        let stream = open(self.endpoint, tls).await.map_err(fail)?;
+        let answered = exchange(stream, request).await;
+        let (status, retry_after, said) = answered.map_err(|error| {
+            DeliveryError::unanswered(told(format!("the connection broke: {error}")))
+        })?;
         if status.is_success() {
             return Ok(());
         }
@@ -68,8 +62,8 @@ impl Post<'_> {
             _ => "",
         };
         let said = self.redact(&said);
-        let said = if said.is_empty() { said } else { format!(": {said}") };
-        Err(DeliveryError { retry_after, ..fail(format!("HTTP {status}{said}{hint}")) })
+        let colon = if said.is_empty() { "" } else { ": " };
+        Err(DeliveryError { retry_after, ..fail(format!("HTTP {status}{colon}{said}{hint}")) })
     }
 
     fn request(&self) -> Result<Request<Full<Bytes>>, String> {
@@ -92,34 +86,51 @@ impl Post<'_> {
     fn redact(&self, said: &str) -> String {
         let target = &self.endpoint.target;
         // The bare root is no secret, and stands in every path.
-        let said = if target.reveal() == "/" { said.to_owned() } else { target.redact(said) };
-        let said = self.authorization.map_or(said.clone(), |secret| {
-            let words = secret.reveal().split_ascii_whitespace().filter(|word| word.len() >= 8);
-            let said = secret.redact(&said);
-            words.fold(said, |said, word| said.replace(word, "[redacted]"))
-        });
-        let said: String = said
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .chars()
-            .take(SAID_CHARS_MAX)
-            .collect();
-        said
+        let mut said = if target.reveal() == "/" { said.to_owned() } else { target.redact(said) };
+        if let Some(secret) = self.authorization {
+            said = secret.redact(&said);
+            let words = secret.reveal().split_ascii_whitespace();
+            for word in words.filter(|word| word.len() >= SECRET_BYTES_MIN) {
+                said = said.replace(word, "[redacted]");
+            }
+        }
+        let words: Vec<&str> = said.split_whitespace().collect();
+        words.join(" ").chars().take(SAID_CHARS_MAX).collect()
     }
+}
+
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl Stream for TcpStream {}
+impl Stream for TlsStream<TcpStream> {}
+
+async fn open(
+    endpoint: &Endpoint,
+    tls: &Arc<rustls::ClientConfig>,
+) -> Result<Box<dyn Stream>, String> {
+    let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
+        .await
+        .map_err(|error| format!("cannot connect: {error}"))?;
+    if !endpoint.is_secure {
+        return Ok(Box::new(tcp));
+    }
+    let name = ServerName::try_from(endpoint.host.clone())
+        .map_err(|_| "the host is no name that a certificate could be for")?;
+    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
+    Ok(Box::new(stream.map_err(|error| format!("TLS failed: {error}"))?))
 }
 
 type Answered = (http::StatusCode, Option<Duration>, String);
 
 async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: Box<dyn Stream>,
     request: Request<Full<Bytes>>,
-) -> Result<Answered, String> {
-    let broke = |error: hyper::Error| format!("the connection broke: {error}");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broke)?;
+) -> hyper::Result<Answered> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let answered = async {
-        let response = sender.send_request(request).await.map_err(broke)?;
-        read(response).await
+        let response = sender.send_request(request).await?;
+        Ok(read(response).await)
     };
     drive(answered, connection).await
 }
@@ -138,7 +149,7 @@ async fn drive<T>(
     }
 }
 
-async fn read(response: Response<Incoming>) -> Result<Answered, String> {
+async fn read(response: Response<Incoming>) -> Answered {
     let status = response.status();
     let retry_after = response
         .headers()
@@ -147,7 +158,7 @@ async fn read(response: Response<Incoming>) -> Result<Answered, String> {
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     // A receiver that took the message has taken it, however its answer ends.
     let said = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
-    Ok((status, retry_after, said.unwrap_or_default()))
+    (status, retry_after, said.unwrap_or_default())
 }
 
 /// Trusts the public certificate authorities, and those in `authorities_pem`.
