@@ -24,6 +24,9 @@ pub mod silence;
 pub mod book;
 pub mod saved;
 
+pub mod export;
+pub mod promql;
+
 pub mod notify;
 pub mod receiver;
 

@@ -12,6 +12,9 @@ use crate::span;
 use crate::summary::Template;
 use crate::unit::{Unit, percent_of_one};
 
+/// The rules that Prony begins with: a list `rule` of [`RuleSettings`], as TOML.
+pub const USUAL_RULES: &str = include_str!("usual_rules.toml");
+
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{of}: `{key}`: {reason}")]

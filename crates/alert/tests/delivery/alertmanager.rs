@@ -25,6 +25,7 @@ fn known(url: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "it writes Alertmanager's configuration")]
 async fn a_real_alertmanager_takes_firing_and_resolved_alerts() {
     let Some(alertmanager) = testkit::asset::debian("prometheus-alertmanager") else { return };
     let folder = tempfile::tempdir().expect("there is room");
