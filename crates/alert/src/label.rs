@@ -12,6 +12,10 @@ pub enum Dimension {
     Provider,
     /// Where it is served.
     Region,
+    /// Where the observer stood on the request's way: `client`, `gateway` or `engine`.
+    Vantage,
+    /// Where the observer stood on the map.
+    VantageRegion,
     /// The scenario the prompts came from.
     Scenario,
     /// Who sent them: `bench`, `gateway` or `canary`.
@@ -20,8 +24,15 @@ pub enum Dimension {
 
 impl Dimension {
     /// Every one, in the order they are listed.
-    pub const ALL: [Self; 5] =
-        [Self::Model, Self::Provider, Self::Region, Self::Scenario, Self::Source];
+    pub const ALL: [Self; 7] = [
+        Self::Model,
+        Self::Provider,
+        Self::Region,
+        Self::Vantage,
+        Self::VantageRegion,
+        Self::Scenario,
+        Self::Source,
+    ];
 
     /// The word used in settings, labels and records.
     #[must_use]
@@ -30,6 +41,8 @@ impl Dimension {
             Self::Model => "model",
             Self::Provider => "provider",
             Self::Region => "region",
+            Self::Vantage => "vantage",
+            Self::VantageRegion => "vantage_region",
             Self::Scenario => "scenario",
             Self::Source => "source",
         }
@@ -100,12 +113,14 @@ pub enum Label {
 
 impl Label {
     /// Every one, in the order they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Alertname,
         Self::Severity,
         Self::Of(Dimension::Model),
         Self::Of(Dimension::Provider),
         Self::Of(Dimension::Region),
+        Self::Of(Dimension::Vantage),
+        Self::Of(Dimension::VantageRegion),
         Self::Of(Dimension::Scenario),
         Self::Of(Dimension::Source),
     ];
@@ -183,7 +198,7 @@ mod tests {
         assert_eq!(
             said(Label::parse("instance")),
             "`instance` is no label of alerts; use one of alertname, severity, model, provider, \
-             region, scenario, source"
+             region, vantage, vantage_region, scenario, source"
         );
     }
 }

@@ -19,13 +19,13 @@ pub const ERRORS: &str = "llm_request_errors_total";
 /// What requests cost, in US dollars.
 pub const COST: &str = "llm_cost_dollars_total";
 
-/// The histogram of a latency, in seconds.
+/// The histogram of a latency, in seconds, and the label of those of its series that count.
 #[must_use]
-pub const fn histogram(latency: Latency) -> &'static str {
+pub const fn histogram(latency: Latency) -> (&'static str, Option<(&'static str, &'static str)>) {
     match latency {
-        Latency::E2e => "llm_request_duration_seconds",
-        Latency::Ttft => "llm_time_to_first_token_seconds",
-        Latency::Tpot => "llm_time_per_output_token_seconds",
+        Latency::E2e => ("llm_request_duration_seconds", Some(("outcome", "success"))),
+        Latency::Ttft => ("llm_time_to_first_token_seconds", None),
+        Latency::Tpot => ("llm_time_per_output_token_seconds", None),
     }
 }
 
@@ -41,7 +41,7 @@ pub fn condition(rule: &Rule) -> String {
     };
     let bad = all(rule.threshold);
     if rule.metric == Metric::NoTraffic && rule.group_by.is_empty() {
-        let counter = format!("{REQUESTS}{}", selector(&rule.filters));
+        let counter = format!("{REQUESTS}{}", selector(&rule.filters, None));
         return format!("{bad}\nor\nsum(absent({counter})) * 0");
     }
     if rule.clear.total_cmp(&rule.threshold).is_eq() || rule.comparison == Comparison::Equal {
@@ -69,19 +69,20 @@ fn figure(metric: Metric, question: &Question) -> String {
 /// The figure that `question` asks for, for each group.
 #[must_use]
 pub fn quantity(question: &Question) -> String {
-    let of = |function, metric: &str| {
-        let selected = selector(&question.filters);
+    let of_series = |function, metric: &str, own| {
+        let selected = selector(&question.filters, own);
         format!("{function}({metric}{selected}[{}])", span::show(question.window))
     };
+    let of = |function, metric| of_series(function, metric, None);
     let sum = by("sum", &question.group_by);
     match question.quantity {
         Quantity::LatencyQuantile { latency, quantile } => {
-            let metric = format!("{}_bucket", histogram(latency));
+            let (metric, own) = histogram(latency);
             let labels = match &*names(&question.group_by) {
                 "" => "le".to_owned(),
                 names => format!("{names}, le"),
             };
-            let rate = of("rate", &metric);
+            let rate = of_series("rate", &format!("{metric}_bucket"), own);
             format!("histogram_quantile({quantile}, sum by ({labels}) ({rate}))")
         }
         Quantity::ErrorRate => {
@@ -109,19 +110,19 @@ fn names(group_by: &BTreeSet<Dimension>) -> String {
     names.join(", ")
 }
 
-/// As in `{model=~"large|small", source="gateway"}`; nothing where there is no filter.
-fn selector(filters: &Filters) -> String {
-    if filters.is_empty() {
-        return String::new();
-    }
-    let matchers = filters.iter().map(|(dimension, values)| match values.len() {
-        1 => format!("{dimension}={}", quoted(values.iter().next().map_or("", |one| one))),
-        _ => {
-            let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
-            format!("{dimension}=~{}", quoted(&values.join("|")))
+/// As in `{model=~"large|small", source="gateway"}`; nothing where there is no filter. `own` is a label
+/// of the metric besides the filters.
+fn selector(filters: &Filters, own: Option<(&str, &str)>) -> String {
+    let own = own.map(|(label, value)| format!("{label}={}", quoted(value)));
+    let matchers = filters.iter().map(|(dimension, values)| {
+        if let (Some(value), 1) = (values.first(), values.len()) {
+            return format!("{dimension}={}", quoted(value));
         }
+        let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
+        format!("{dimension}=~{}", quoted(&values.join("|")))
     });
-    format!("{{{}}}", matchers.collect::<Vec<_>>().join(", "))
+    let matchers: Vec<String> = own.into_iter().chain(matchers).collect();
+    if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(", ")) }
 }
 
 /// A string of PromQL, which escapes as Go does. Filters hold no control characters.

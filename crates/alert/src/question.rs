@@ -8,7 +8,7 @@ use crate::label::{Dimension, Labels};
 /// A latency that has quantiles. The glossary defines each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Latency {
-    /// To the answer's end.
+    /// To the answer's end, of requests that succeeded.
     E2e,
     /// To the first token.
     Ttft,

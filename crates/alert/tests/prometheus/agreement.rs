@@ -77,6 +77,16 @@ const MORE: &str = r#"
     severity = "critical"
 
     [[rule]]
+    name = "Slow"
+    metric = "e2e_p95"
+    above = "2s"
+    clear = "1.8s"
+    window = "5m"
+    for = "5m"
+    group_by = ["model", "provider"]
+    severity = "warning"
+
+    [[rule]]
     name = "Dragging"
     metric = "tpot_p50"
     above = "25ms"

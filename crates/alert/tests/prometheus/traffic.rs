@@ -11,10 +11,12 @@ pub(crate) const STEP_S: u64 = 30;
 /// Samples after the first.
 pub(crate) const STEPS: usize = 240;
 
-/// Upper bounds of the histogram's buckets, in seconds; the last bucket has none.
+/// Upper bounds of most histograms' buckets, in seconds; the last bucket has none.
+const BOUNDS: [f64; 7] = [0.25, 0.5, 1.0, 1.75, 2.0, 2.5, 5.0];
+
 fn bounds(latency: Latency) -> [f64; 7] {
     match latency {
-        Latency::E2e | Latency::Ttft => [0.25, 0.5, 1.0, 1.75, 2.0, 2.5, 5.0],
+        Latency::E2e | Latency::Ttft => BOUNDS,
         Latency::Tpot => [0.0025, 0.005, 0.01, 0.0175, 0.02, 0.025, 0.05],
     }
 }
@@ -84,14 +86,15 @@ impl Traffic {
     pub(crate) fn input_series(&self) -> Vec<Value> {
         let mut all = Vec::new();
         for series in &self.0 {
-            let mut push = |name: &str, le: Option<&str>, of: &dyn Fn(&Step) -> f64| {
-                let mut labels: Vec<String> = series
+            let mut push = |name: &str, own: &[(&str, &str)], of: &dyn Fn(&Step) -> f64| {
+                let labels = series
                     .labels
                     .iter()
                     .filter(|(_, value)| !value.is_empty())
-                    .map(|(dimension, value)| format!("{dimension}={value:?}"))
-                    .collect();
-                labels.extend(le.map(|le| format!("le=\"{le}\"")));
+                    .map(|(dimension, value)| (dimension.as_str(), value.as_str()));
+                let labels = labels.chain(own.iter().copied());
+                let labels: Vec<String> =
+                    labels.map(|(label, value)| format!("{label}={value:?}")).collect();
                 let mut sum = 0.0;
                 let mut values = vec!["0".to_owned()];
                 values.extend(series.steps.iter().map(|step| {
@@ -103,18 +106,31 @@ impl Traffic {
                     "values": values.join(" "),
                 }));
             };
-            push("llm_requests_total", None, &|step| step.requests);
-            push("llm_request_errors_total", None, &|step| step.errors);
-            push("llm_cost_dollars_total", None, &|step| step.cost);
+            push("llm_requests_total", &[("outcome", "success")], &|step| {
+                step.requests - step.errors
+            });
+            push("llm_requests_total", &[("outcome", "failure")], &|step| step.errors);
+            push("llm_request_errors_total", &[("kind", "timeout")], &|_| 0.0);
+            push("llm_request_errors_total", &[("kind", "overloaded")], &|step| step.errors);
+            push("llm_cost_dollars_total", &[], &|step| step.cost);
+            // What failed took no time at all, and must not count as fast.
+            for le in BOUNDS.map(|bound| bound.to_string()).iter().map(|le| &**le).chain(["+Inf"]) {
+                let labels = [("outcome", "failure"), ("le", le)];
+                push("llm_request_duration_seconds_bucket", &labels, &|step| step.errors * 100.0);
+            }
             for latency in [Latency::E2e, Latency::Ttft, Latency::Tpot] {
-                let name = format!("{}_bucket", alert::promql::histogram(latency));
+                let (name, own) = alert::promql::histogram(latency);
+                let name = format!("{name}_bucket");
+                let mut push = |le: &str, of: &dyn Fn(&Step) -> f64| {
+                    let labels: Vec<_> = own.into_iter().chain([("le", le)]).collect();
+                    push(&name, &labels, of);
+                };
                 for bound in bounds(latency) {
-                    let le = bound.to_string();
-                    push(&name, Some(&le), &|step| {
+                    push(&bound.to_string(), &|step| {
                         if seconds(step, latency) <= bound { step.requests } else { 0.0 }
                     });
                 }
-                push(&name, Some("+Inf"), &|step| step.requests);
+                push("+Inf", &|step| step.requests);
             }
         }
         all
