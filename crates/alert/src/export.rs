@@ -10,7 +10,10 @@ use crate::span;
 /// every five minutes, which is how long Prometheus remembers those.
 #[must_use]
 pub fn prometheus(rules: &[Rule]) -> String {
-    let mut text = String::from("groups:\n  - name: prony\n    rules:\n");
+    let mut text = String::from(
+        "# The alerts that Prony raises by itself, as `prony alerts export` writes them for \
+         Prometheus.\n\ngroups:\n  - name: prony\n    rules:\n",
+    );
     for rule in rules {
         text.push_str(&format!("      - alert: {}\n        expr: |-\n", rule.name));
         for line in promql::condition(rule).lines() {
