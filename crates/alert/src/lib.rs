@@ -1,8 +1,13 @@
 //! Alert rules evaluated inside Prony, without Prometheus, and whom to tell of what they find.
 //!
-//! [`mod@rule`] says what is watched, in the words of [`label`], [`span`], [`unit`] and [`summary`].
-//! Whoever has the figures answers a rule's [questions](question), and [`state`] makes alerts of the
-//! answers: pure, with the time handed in. Read the modules in this order.
+//! Pure, with the time handed in: [`mod@rule`] says what is watched, in the words of [`label`],
+//! [`span`], [`mod@unit`] and [`summary`], and [`settings`] reads it. Whoever has the figures answers a
+//! rule's [questions](question), and [`state`] makes alerts of the answers. [`silence`] hides some of
+//! them, [`group`] says who is told of which and when, and [`book`] is all of that together, which
+//! [`saved`] carries over a restart. [`promql`] and [`export`] are the same rules for Prometheus.
+//!
+//! With I/O: [`notify`] delivers a message to a [`receiver`], [`dispatch`] to many at once, and
+//! [`watch`] does it all for ever. Read the modules in this order.
 
 pub mod label;
 pub mod moment;
