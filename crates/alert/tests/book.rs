@@ -127,6 +127,15 @@ fn a_rule_that_cannot_be_evaluated_stands_still_and_says_why() {
 }
 
 #[test]
+fn a_figure_that_is_no_number_is_no_figure() {
+    let mut book = book();
+    for (at, value) in [(0, f64::NAN), (2, f64::INFINITY), (4, f64::NAN)] {
+        evaluate(&mut book, (&[("a", value)], 1.0), minute(at));
+        assert_eq!(book.list(minute(at)), []);
+    }
+}
+
+#[test]
 fn silences_are_listed_with_their_alerts() {
     let mut book = book();
     let matcher = || vec![Matcher::parse("model=a").expect("sound")];
@@ -170,6 +179,13 @@ fn what_a_changed_configuration_no_longer_has_is_told_to_be_over() {
     let mut without = AlertBook::new(vec![quiet], one, Seed(3));
     without.restore(&saved).expect("it is sound");
     assert_eq!(tell(&mut without, minute(6)), ["ops: over: e2e_p95 of a is 3s, above 2s"]);
+
+    // An alert about a group there no longer is cannot end by itself.
+    let whole = RULES[0].replace("group_by = ['model']\n", "");
+    let whole = toml::from_str::<RuleSettings>(&whole).expect("its form").check();
+    let mut ungrouped = AlertBook::new(vec![whole.expect("it is sound")], vec![], Seed(3));
+    ungrouped.restore(&saved).expect("it is sound");
+    assert_eq!(ungrouped.list(minute(6)), []);
 
     // Grouped otherwise, nothing is told anew, let alone as over.
     let regrouped = vec![route("ops", &[Label::Severity], &[])];

@@ -17,6 +17,9 @@ use crate::{START, receiver};
 const RULE: &str = "name = 'Errors'\nmetric = 'error_rate'\nabove = '5%'\nwindow = '1m'\n\
                     for = '10s'\nseverity = 'critical'\n";
 
+/// How many models there are where they are told apart.
+const MODELS: usize = 20;
+
 const GROUPING: &str = "group_wait = '0s'\ngroup_interval = '10s'\n";
 
 /// What a watch is made of, and what came of it.
@@ -30,8 +33,12 @@ struct Stage {
 
 impl Stage {
     fn new(receivers: &[&str]) -> (Self, Watch) {
+        Self::of(RULE, receivers)
+    }
+
+    fn of(rule: &str, receivers: &[&str]) -> (Self, Watch) {
         let receivers: Vec<_> = receivers.iter().map(|toml| receiver(toml)).collect();
-        let rule: RuleSettings = toml::from_str(RULE).expect("its form");
+        let rule: RuleSettings = toml::from_str(rule).expect("its form");
         let routes = receivers.iter().map(|receiver| receiver.route.clone()).collect();
         let book = AlertBook::new(vec![rule.check().expect("it is sound")], routes, Seed(7));
         let book = SharedBook::new(book);
@@ -51,15 +58,21 @@ impl Stage {
         (stage, watch)
     }
 
-    /// Runs `watch` until `until`, in seconds after the start. The error rate is 10 % at first, and
-    /// none from `good_from` on.
+    /// Runs `watch` until `until`, in seconds after the start. The error rate of every model is 10 % at
+    /// first, and none from `good_from` on.
     async fn run(&self, watch: Watch, good_from: u64, until: u64) {
         let ask = |questions: Vec<Question>, now: Moment| {
             assert_eq!(questions.len(), 1);
             let second = now.since(START).as_secs();
             self.asked_at.lock().expect("no panic").push(second);
             let value = if second < good_from { 0.1 } else { 0.0 };
-            std::future::ready(Ok(vec![vec![Reading { labels: [].into(), value }]]))
+            let models = if questions[0].group_by.is_empty() { 0..1 } else { 0..MODELS };
+            let readings = models.map(|model| {
+                let groups = questions[0].group_by.iter();
+                let labels = groups.map(|dimension| (*dimension, format!("m{model}"))).collect();
+                Reading { labels, value }
+            });
+            std::future::ready(Ok(vec![readings.collect()]))
         };
         let keep = |saved| {
             *self.kept.lock().expect("no panic") = Some(saved);
@@ -142,6 +155,38 @@ async fn what_was_told_is_known_after_a_restart() {
     stage.book.lock().restore(&saved).expect("it is sound");
     stage.run(watch, 75, 60).await;
     assert_eq!(statuses(after), ["resolved"], "that it fires was told before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_found_no_room_is_told_once_there_is_room() {
+    let mut server = FakeServer::builder().reply(Reply::status(200).ending(Ending::Stall));
+    for _ in 0..MODELS {
+        server = server.reply(Reply::status(200));
+    }
+    let server = server.start().await;
+    let receiver = format!("{}group_by = ['model']\n", webhook("ops", &server));
+    let (stage, watch) = Stage::of(&format!("{RULE}group_by = ['model']\n"), &[&receiver]);
+    stage.run(watch, 1_000, 90).await;
+    let told = statuses(server);
+    assert_eq!(told, vec!["firing"; MODELS + 1], "each once, and again the one not answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_at_the_end_is_still_told_and_no_longer_waited_for() {
+    let server = FakeServer::start([Reply::status(200), Reply::status(500)]).await;
+    let virtual_clock = Arc::new(VirtualClock::new());
+    let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(&virtual_clock);
+    let surroundings = Arc::new(Surroundings::new(None, None).expect("it is sound"));
+    let receivers = vec![receiver(&webhook("ops", &server))];
+    let mut dispatch = Dispatch::start(receivers, &surroundings, &clock);
+    for _ in 0..2 {
+        dispatch.offer(crate::message()).expect("there is room");
+    }
+    let outcomes = dispatch.close(Duration::from_secs(20)).await;
+    let arrived: Vec<bool> = outcomes.iter().map(|outcome| outcome.result.is_ok()).collect();
+    assert_eq!(arrived, [true, false]);
+    assert!(virtual_clock.elapsed() < Duration::from_secs(1), "{:?}", virtual_clock.elapsed());
+    assert_eq!(server.finish().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
