@@ -79,7 +79,8 @@ fn seconds_east(zone: &str) -> Option<i64> {
 }
 
 /// `unix_s`, in seconds since 1970, in the form of RFC 3339: `1994-11-06T08:49:37Z`.
-pub(crate) fn to_rfc3339(unix_s: u64) -> String {
+#[must_use]
+pub fn to_rfc3339(unix_s: u64) -> String {
     let days = unix_s / 86_400 + 719_468;
     // The last year, begun in March, that starts no later than that day: an estimate that is never
     // too low, and too high by one at most.

@@ -29,7 +29,7 @@ pub mod incoming;
 pub mod encode;
 
 mod anthropic;
-mod date;
+pub mod date;
 mod event;
 mod json;
 mod openai;

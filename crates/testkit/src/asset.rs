@@ -56,8 +56,21 @@ pub fn python() -> Option<PathBuf> {
     installed(".prony/venv/bin/python")
 }
 
+/// A program of a Debian package that `make test` installs: `promtool`, `prometheus`,
+/// `prometheus-alertmanager`, `amtool`.
+///
+/// # Panics
+/// Where it is missing and `CI=true`.
+#[must_use]
+pub fn debian(program: &str) -> Option<PathBuf> {
+    found(Path::new("/usr/bin").join(program))
+}
+
 fn installed(relative: &str) -> Option<PathBuf> {
-    let path = workspace().join(relative);
+    found(workspace().join(relative))
+}
+
+fn found(path: PathBuf) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
