@@ -9,7 +9,7 @@ mod results;
 mod scope;
 pub(crate) mod settings;
 mod subject;
-mod workload;
+pub(crate) mod workload;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -29,6 +29,11 @@ impl UserError {
         self
     }
 
+    /// What happened, without what to do about it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -9,12 +9,14 @@ mod cli;
 mod config;
 mod engine_source;
 mod failure;
+mod hosted;
 mod limit;
 mod machine;
 mod output;
 mod process;
 mod serve_engine;
 mod serve_sim;
+mod settings_file;
 mod signal;
 mod value;
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Bench(settings) => bench::main(*settings),
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
+        Command::Config { command } => settings_file::main(&command),
         Command::Completions { shell } => output::completions(shell, &mut cli::command()),
     };
     match result {
