@@ -11,7 +11,7 @@ mod scope;
 mod server;
 pub(crate) mod settings;
 mod subject;
-mod workload;
+pub(crate) mod workload;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

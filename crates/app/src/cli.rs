@@ -10,6 +10,7 @@ use crate::bench::settings::BenchSettings;
 use crate::peer_flag;
 use crate::serve_engine::EngineSettings;
 use crate::serve_sim::SimSettings;
+use crate::settings_file::ConfigCommand;
 
 /// Puts large language models under load and measures them truthfully.
 #[derive(Debug, Parser)]
@@ -27,6 +28,12 @@ pub(crate) enum Command {
     Engine(EngineSettings),
     /// Serve a simulated model with a known timetable and faults
     Sim(SimSettings),
+    /// Check a configuration file, or make a key for it
+    Config {
+        /// The job
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

@@ -32,7 +32,7 @@ impl UserError {
         self
     }
 
-    /// What happened and why.
+    /// What happened, without what to do about it.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod engine_source;
 mod failure;
+mod hosted;
 mod limit;
 mod machine;
 mod output;
@@ -16,6 +17,7 @@ mod peer_flag;
 mod process;
 mod serve_engine;
 mod serve_sim;
+mod settings_file;
 mod signal;
 mod status;
 mod value;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Bench(settings) => bench::main(*settings),
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
+        Command::Config { command } => settings_file::main(&command),
         Command::Completions { shell } => output::completions(shell, &mut cli::command()),
     };
     match result {

@@ -16,6 +16,7 @@ use super::settings::{
 };
 use super::{scope, server};
 use crate::failure::{Exit, UserError};
+use crate::hosted;
 use crate::limit::Connections;
 use crate::output::Notes;
 use crate::value::{Goodput, Rate, Span};
@@ -73,7 +74,7 @@ impl Bench {
         };
         let lengths_left_to = match &subject {
             Subject::Remote { target, .. } if settings.workload.ignore_eos => {
-                server::strict_provider(&target.url.host)
+                hosted::strict_provider(&target.url.host)
                     .filter(|_| !server::names_ignore_eos(&target.options))
             }
             Subject::Remote { .. } | Subject::Embedded { .. } => None,

@@ -9,8 +9,8 @@ use provider::{BaseUrl, HttpVersion, Retries, Target, TargetError, Timeouts, Tls
 use super::check::{read, read_bytes};
 use super::settings::{BenchSettings, EndpointType};
 use crate::failure::{Exit, UserError};
-use crate::output;
 use crate::value::Span;
+use crate::{hosted, output};
 
 /// The server at `url`, as `settings` say.
 pub(super) fn target(url: &str, settings: &BenchSettings) -> Result<Target, UserError> {
@@ -29,7 +29,7 @@ pub(super) fn target(url: &str, settings: &BenchSettings) -> Result<Target, User
     target.options = RequestOptions {
         extra_body: extra_body(http.extra_body.as_deref())?,
         include_usage: true,
-        limit_field: limit_field(&target.url.host),
+        limit_field: hosted::limit_field(&target.url.host),
         ignore_eos: if workload.ignore_eos { IgnoreEos::Field } else { IgnoreEos::Unsupported },
         ..RequestOptions::default()
     };
@@ -102,34 +102,6 @@ fn header(text: &str) -> Result<(String, String), UserError> {
         return Err(wrong("has a name that headers may not have"));
     }
     Ok((name.to_owned(), value.trim().to_owned()))
-}
-
-/// Providers that refuse requests with a member they do not know, by the end of their host names.
-const STRICT_PROVIDERS: [(&str, &str); 6] = [
-    ("openai.com", "OpenAI"),
-    ("openai.azure.com", "Azure OpenAI"),
-    ("anthropic.com", "Anthropic"),
-    ("mistral.ai", "Mistral"),
-    ("groq.com", "Groq"),
-    ("googleapis.com", "Google"),
-];
-
-/// The provider at `host`, if it is one that refuses unknown members.
-pub(super) fn strict_provider(host: &str) -> Option<&'static str> {
-    let host = host.to_ascii_lowercase();
-    let is_of = |domain: &str| {
-        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    STRICT_PROVIDERS.iter().find(|(domain, _)| is_of(domain)).map(|(_, name)| *name)
-}
-
-/// The field for the longest answer in chat form: OpenAI's own models demand the new one, and other
-/// servers may know the old one only.
-fn limit_field(host: &str) -> LimitField {
-    match strict_provider(host) {
-        Some("OpenAI" | "Azure OpenAI") => LimitField::MaxCompletionTokens,
-        Some(_) | None => LimitField::MaxTokens,
-    }
 }
 
 /// Whether the user says in the extra body how the model's end is to be ignored.
@@ -212,7 +184,7 @@ mod tests {
             ("https://api.openai.com", LimitField::MaxCompletionTokens),
         ] {
             let url = BaseUrl::parse(url).expect("a legal URL");
-            assert_eq!(limit_field(&url.host), field, "{}", url.host);
+            assert_eq!(hosted::limit_field(&url.host), field, "{}", url.host);
         }
     }
 }

@@ -1,0 +1,98 @@
+//! Where the server listens, to whom it answers, and how much may wait.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use api::management::key::KeyDigest;
+use api::management::{Certificate, Key, Role};
+
+use super::reader::Table;
+
+/// The port where nothing is said.
+const PORT_DEFAULT: u32 = 8080;
+/// How many benchmarks may wait where nothing is said.
+const QUEUE_DEFAULT: u32 = 100;
+
+/// `[server]` and `[keys]`.
+#[derive(Debug)]
+pub(super) struct ServerSettings {
+    address: SocketAddr,
+    certificate: Option<Certificate>,
+    /// How many benchmarks may wait.
+    queue: u32,
+    keys: Vec<Key>,
+}
+
+impl ServerSettings {
+    pub(super) fn read(root: &mut Table<'_>) -> Self {
+        let keys: Vec<Key> = root.tables("keys").into_iter().filter_map(key).collect();
+        let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let Some(mut table) = root.table("server") else {
+            let address = SocketAddr::new(local, PORT_DEFAULT as u16);
+            return Self { address, certificate: None, queue: QUEUE_DEFAULT, keys };
+        };
+        let host = table.parsed("host").unwrap_or(local);
+        let port = table.number("port", 0..=u32::from(u16::MAX)).unwrap_or(PORT_DEFAULT);
+        if !host.is_loopback() && keys.is_empty() && !root.has("keys") {
+            table.refuse(
+                "host",
+                "lets other machines in, and there is no key",
+                "make one with `prony config key NAME --role operator`, or listen on 127.0.0.1",
+            );
+        }
+        let certificate = certificate(&mut table);
+        let queue = table.number("queue", 1..=10_000).unwrap_or(QUEUE_DEFAULT);
+        table.refuse_others();
+        Self { address: SocketAddr::new(host, port as u16), certificate, queue, keys }
+    }
+}
+
+fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
+    for (one, other) in [("tls_certificate", "tls_key"), ("tls_key", "tls_certificate")] {
+        if table.has(one) && !table.has(other) {
+            table.refuse(one, format!("stands without `{other}`"), "TLS needs both");
+        }
+    }
+    let (chain, key) = (table.file("tls_certificate"), table.file("tls_key"));
+    match Certificate::read(&chain?, &key?) {
+        Ok(certificate) => Some(certificate),
+        Err(error) => {
+            table.refuse("tls_certificate", format!("cannot be used: {error}"), "");
+            None
+        }
+    }
+}
+
+/// `[keys.NAME]`
+fn key(mut table: Table<'_>) -> Option<Key> {
+    let role = table.choice("role", &Role::ALL.map(|role| (role.as_str(), role)));
+    let text = table.text("sha256");
+    let digest = text.as_deref().and_then(KeyDigest::from_hex);
+    let hint = "make a key with `prony config key NAME --role operator`";
+    if text.is_some() && digest.is_none() {
+        table.refuse("sha256", "is no SHA-256 in hexadecimal digits", hint);
+    }
+    for name in ["role", "sha256"] {
+        if !table.has(name) {
+            table.refuse(name, "is missing", hint);
+        }
+    }
+    let name = table.name.clone();
+    table.refuse_others();
+    Some(Key { name, role: role?, digest: digest? })
+}
+
+impl fmt::Display for ServerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        write!(f, "{scheme}://{}, ", self.address)?;
+        match self.keys.as_slice() {
+            [] => f.write_str("no keys")?,
+            keys => {
+                let told = |key: &Key| format!("{} ({})", key.name, key.role.as_str());
+                write!(f, "keys {}", keys.iter().map(told).collect::<Vec<_>>().join(", "))?;
+            }
+        }
+        write!(f, ", up to {} benchmarks wait", self.queue)
+    }
+}
