@@ -13,9 +13,7 @@ pub(crate) fn counterpart(flag: &str) -> Option<&'static str> {
         "--random-prefix-len" => "what prompts have in common is said with --prefix-len",
         "--num-warmups" => "requests that do not count are said with --warmup",
         "--ramp-up-strategy" => "the load rises over --ramp-up TIME",
-        "--save-result" | "--save-detailed" | "--result-filename" => {
-            "results are kept with --output-dir DIR"
-        }
+        "--save-detailed" | "--result-filename" => "results are kept with --output-dir DIR",
         "--percentile-metrics" | "--metric-percentiles" => "every percentile is always reported",
         "--disable-tqdm" => "progress is hidden with --no-progress",
         // GuideLLM's.

@@ -206,6 +206,7 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
     let OutputSettings {
         output: _,
         output_dir: _,
+        save_result: _,
         overwrite: _,
         format: _,
         convention: _,

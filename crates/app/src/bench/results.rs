@@ -24,7 +24,7 @@ pub(crate) fn open_files(
     settings: &OutputSettings,
     anchor: WallAnchor,
 ) -> Result<Option<Recorder>, UserError> {
-    let Some(folder) = &settings.output_dir else { return Ok(None) };
+    let Some(folder) = settings.folder() else { return Ok(None) };
     let mut formats = vec![Format::Jsonl];
     for format in &settings.format {
         match format {

@@ -45,6 +45,11 @@ pub(super) fn check(settings: &BenchSettings) -> Result<(), UserError> {
         )
         .hint("limit e2el alone, or leave --no-stream out"));
     }
+    if settings.output.output_dir.is_some() && matches!(settings.output.save_result, Some(Some(_)))
+    {
+        return Err(UserError::usage("--output-dir and --save-result name two directories")
+            .hint("leave one of the two out"));
+    }
     if settings.workload.output_len.is_some() && settings.workload.max_tokens.is_some() {
         return Err(UserError::usage("--max-tokens overrules the lengths of --output-len")
             .hint("leave one of the two out"));

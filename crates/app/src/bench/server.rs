@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dialect::{IgnoreEos, LimitField, RequestOptions};
+use dialect::{IgnoreEos, RequestOptions};
 use domain::{Secret, WireFormat};
 use provider::{BaseUrl, HttpVersion, Retries, Target, TargetError, Timeouts, Tls};
 
@@ -151,6 +151,8 @@ fn extra_body(
 
 #[cfg(test)]
 mod tests {
+    use dialect::LimitField;
+
     use super::*;
 
     #[test]

@@ -1,9 +1,9 @@
 //! The settings of `prony bench`, as written. What is missing and what contradicts itself is found
 //! when they are checked, in [`super::check`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use load::workload::{LengthDistribution, Scenario};
 
 use crate::value::{Count, Goodput, List, Rate, Share, Span};
@@ -208,7 +208,7 @@ pub(crate) struct WorkloadSettings {
 
 /// What comes out.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Output")]
+#[command(next_help_heading = "Output", group = ArgGroup::new("folder").multiple(true))]
 pub(crate) struct OutputSettings {
     /// Limits a good request keeps, in milliseconds or with a unit: 'ttft:200 tpot:50 e2el:5s'
     #[arg(long, value_name = "LIMITS")]
@@ -217,17 +217,20 @@ pub(crate) struct OutputSettings {
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     pub(crate) output: Option<OutputKind>,
     /// Directory for summary.json and requests.jsonl
-    #[arg(long, value_name = "DIR", visible_alias = "result-dir")]
+    #[arg(long, value_name = "DIR", visible_alias = "result-dir", group = "folder")]
     pub(crate) output_dir: Option<PathBuf>,
+    /// The same, as a switch too: in the directory `results` where none is named
+    #[arg(long, value_name = "DIR", group = "folder")]
+    pub(crate) save_result: Option<Option<PathBuf>>,
     /// Write over results already in the directory
-    #[arg(long, requires = "output_dir")]
+    #[arg(long, requires = "folder")]
     pub(crate) overwrite: bool,
     /// Further formats of the records: csv, parquet
     #[arg(
         long,
         value_name = "FORMATS",
         value_delimiter = ',',
-        requires = "output_dir",
+        requires = "folder",
         hide_possible_values = true
     )]
     pub(crate) format: Vec<RecordFormat>,
@@ -240,6 +243,17 @@ pub(crate) struct OutputSettings {
     /// Say nothing on standard error but warnings and errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+impl OutputSettings {
+    /// The directory that results are kept in, if they are to be.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        let saved = || {
+            let named = self.save_result.as_ref()?.as_deref();
+            Some(named.unwrap_or_else(|| Path::new("results")))
+        };
+        self.output_dir.as_deref().or_else(saved)
+    }
 }
 
 /// How requests reach a server.

@@ -96,7 +96,10 @@ fn probe_error(error: ProbeError, http: HttpVersion) -> UserError {
 /// The models to ask for: those named, checked against the server's list where it has one, else its
 /// only or first.
 fn model_names(bench: &Bench, target: &Target, probed: &Probed) -> Result<Vec<String>, UserError> {
-    let listed: Vec<&str> = probed.models.iter().flatten().map(|model| &*model.id).collect();
+    // A name that would move the terminal's cursor is none to show, nor one to be told from others.
+    let is_plain = |name: &&str| !name.contains(char::is_control);
+    let names = probed.models.iter().flatten().map(|model| &*model.id);
+    let listed: Vec<&str> = names.filter(is_plain).collect();
     if bench.models.is_empty() {
         return match listed.first() {
             Some(first) => {

@@ -168,6 +168,19 @@ async fn a_wrong_key_and_an_unknown_model_are_told_apart() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_whose_name_would_command_the_terminal_is_none() {
+    let desk = Desk::new();
+    let models = r#"{"object":"list","data":[{"id":"m\u001b[2J"},{"id":"tame"}]}"#;
+    let models = Reply::json(200, &[], models);
+    let server =
+        FakeServer::builder().on("GET", "/v1/models", models).otherwise(hello()).start().await;
+    let run = desk.prony(&format!("bench --url {} --num-prompts 1", server.url()));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("model: tame, the first"), "{}", run.stderr);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains('\u{1b}'), "{}", run.stdout);
+}
+
 #[test]
 fn flags_that_contradict_each_other_or_say_nothing_are_refused() {
     let (desk, sim) = desk();

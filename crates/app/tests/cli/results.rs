@@ -155,10 +155,10 @@ fn results_are_printed_though_a_file_cannot_be_written() {
     let run = bench.finish();
     assert_eq!(run.code, Some(3), "{}", run.stderr);
     assert!(run.stderr.contains("error: cannot write out/summary.json"), "{}", run.stderr);
-    let completed = integer(&printed(&run)["runs"][0]["completed"]);
-    assert!(completed > 0, "{}", run.stdout);
+    assert!(integer(&printed(&run)["runs"][0]["completed"]) > 0, "{}", run.stdout);
     // The records were brought to their end all the same.
-    assert_eq!(parquet_rows(&desk.path("out/requests.parquet")).cast_unsigned(), completed);
+    let lines = desk.whole_lines("out/requests.jsonl").len();
+    assert_eq!(parquet_rows(&desk.path("out/requests.parquet")), lines as i64);
 }
 
 /// vLLM's names, each of which a script may look for.
@@ -316,6 +316,24 @@ fn results_are_not_written_over_unless_that_is_asked_for() {
     assert_eq!(desk.prony(&line("--num-prompts 5 --overwrite")).code, Some(0));
     assert_eq!(desk.whole_lines("out/requests.jsonl").len(), 5);
     assert!(!desk.path("out/requests.csv").exists(), "an earlier bench's file must not stay");
+}
+
+#[test]
+fn results_are_saved_by_a_switch_too() {
+    let desk = Desk::new();
+    let sim = desk.sim("");
+    for (flags, folder) in [
+        ("--save-result", "results"),
+        ("--save-result kept", "kept"),
+        ("--save-result --result-dir there --format csv", "there"),
+    ] {
+        let run = desk.prony(&format!("bench --url {} --num-prompts 2 {flags}", sim.url));
+        assert_eq!(run.code, Some(0), "{flags}: {}", run.stderr);
+        assert!(desk.path(&format!("{folder}/summary.json")).exists(), "{flags}");
+    }
+    let both = "--save-result here --output-dir there";
+    let run = desk.prony(&format!("bench --url {} --num-prompts 2 {both}", sim.url));
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
 }
 
 #[test]
