@@ -96,6 +96,12 @@ impl Settings {
     /// What the file asks for, in a few lines.
     fn told(&self) -> String {
         let mut told = format!("server    {}\n", self.server);
+        if self.server.is_in_the_clear() {
+            told.push_str(
+                "warning   keys travel in the clear: give `server.tls_certificate` and \
+                 `server.tls_key`, or put a proxy with TLS before it\n",
+            );
+        }
         for target in &self.targets {
             let _ = writeln!(told, "target    {target}");
         }
@@ -122,8 +128,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_with_its_line() {
-        assert_snapshot!(faults(
-            r#"
+        let text = r#"
 [server]
 hots = "127.0.0.1"
 port = 80800
@@ -163,30 +168,83 @@ input_len = "N(512"
 description = "nothing"
 
 [alarms]
-"#
-        ), @"");
+"#;
+        assert_snapshot!(faults(text), @r#"
+        error: prony.toml cannot be used:
+          line 3: `server.hots` is no setting
+            help: the nearest is `host`
+          line 4: `server.port` is no whole number from 0 to 65535
+          line 5: `server.queue` is no whole number from 1 to 10000
+          line 6: `server.tls_key` stands without `tls_certificate`
+            help: TLS needs both
+          line 6: `server.tls_key` names a file that cannot be read: No such file or directory (os error 2)
+            help: give a path that counts from the configuration's own folder
+          line 9: `keys.ci.role` is none of the words for it
+            help: the nearest is `operator`; there are viewer, operator, admin
+          line 10: `keys.ci.sha256` is no SHA-256 in hexadecimal digits
+            help: make a key with `prony config key NAME --role operator`
+          line 12: `targets.gpt.model` is missing
+            help: give the name that requests ask for
+          line 13: `targets.gpt.url` cannot be used: it must start with http:// or https://
+            help: write it like http://127.0.0.1:8000
+          line 14: `targets.gpt.modle` is no setting
+            help: the nearest is `model`
+          line 15: `targets.gpt.key_env` names a variable that is not set
+            help: give the name of a variable of the environment, and set it
+          line 16: `targets.gpt.timeout` cannot be used: `30` has no unit; write 30s or 30ms
+          line 19: `targets.local.engine` stands beside `url`
+            help: leave one of the two out
+          line 23: `targets."a, b"` has a name that lists cannot have
+            help: give it one without spaces and commas
+          line 23: `targets."a, b".url` is missing
+            help: name a server, or a model file with `engine`
+          line 28: `targets.cpu.batch_delay` is about dynamic batches
+            help: add `batching = "dynamic"`, or leave it out
+          line 29: `targets.cpu.retries` is no setting
+            help: there are engine, llama_dir, context, context_per_request, batch_size, batching, batch_delay, prefill_chunk, queue, threads, gpu_layers, provider, model, region, labels
+          line 31: `scenarios.short_queries` is one of the named scenarios
+            help: give yours another name
+          line 32: `scenarios.short_queries.dataset` names a file that cannot be read: No such file or directory (os error 2)
+            help: give a path that counts from the configuration's own folder
+          line 35: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
+          line 37: `scenarios.none.dataset` is missing
+            help: name a file, or a length with `input_len`
+          line 40: `alarms` is no setting
+            help: there are targets, scenarios, keys, server
+        "#);
     }
 
     #[test]
     fn what_is_no_toml_is_told_without_what_it_says() {
         let text = "[targets.gpt]\nurl = sk-secret\n[targets.gpt]\n";
-        assert_snapshot!(faults(text), @"");
+        assert_snapshot!(faults(text), @r#"
+        error: prony.toml cannot be used:
+          line 2: is not TOML: string values must be quoted, expected literal string
+          line 3: is not TOML: duplicate key
+        "#);
     }
 
     #[test]
     fn other_machines_need_keys() {
-        assert_snapshot!(faults("server.host = \"0.0.0.0\"\n"), @"");
+        assert_snapshot!(faults("server.host = \"0.0.0.0\"\n"), @r#"
+        error: prony.toml cannot be used:
+          line 1: `server.host` lets other machines in, and there is no key
+            help: make one with `prony config key NAME --role operator`, or listen on 127.0.0.1
+        "#);
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let text = format!(
             "server.host = \"0.0.0.0\"\n[keys.ci]\nrole = \"viewer\"\nsha256 = \"{digest}\"\n"
         );
-        assert_snapshot!(faults(&text), @"");
+        assert_snapshot!(faults(&text), @r#"
+        in order
+        server    http://0.0.0.0:8080, keys ci (viewer), up to 100 benchmarks wait
+        warning   keys travel in the clear: give `server.tls_certificate` and `server.tls_key`, or put a proxy with TLS before it
+        "#);
     }
 
     #[test]
     fn a_file_that_is_in_order_is_summed_up() {
-        assert_snapshot!(faults(
-            r#"
+        let text = r#"
 [server]
 port = 9000
 
@@ -218,8 +276,18 @@ description = "Long prompts"
 input_len = "N(512,128)"
 output_len = 64
 tokenizer = "o200k"
-"#
-        ), @"");
-        assert_snapshot!(faults(""), @"");
+"#;
+        assert_snapshot!(faults(text), @r#"
+        in order
+        server    http://127.0.0.1:9000, no keys, up to 100 benchmarks wait
+        target    gpt: gpt-4o by openai in us-east, https://api.openai.com/v1/chat/completions, no key, team=search
+        target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
+        target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
+        scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
+        "#);
+        assert_snapshot!(faults(""), @r#"
+        in order
+        server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait
+        "#);
     }
 }

@@ -77,14 +77,20 @@ impl<'a> Table<'a> {
         Self { name, path, at, entries, known: Vec::new(), folder, faults }
     }
 
+    /// What `key` is called in the whole file; the table itself where it is empty.
     fn path_of(&self, key: &str) -> String {
+        if key.is_empty() {
+            return self.path.clone();
+        }
         let is_bare = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
         let key = if key.chars().all(is_bare) { key.to_owned() } else { format!("\"{key}\"") };
         if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
     fn find(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.get(key)
     }
 
@@ -260,7 +266,7 @@ impl<'a> Table<'a> {
     pub(super) fn refuse_others(self) {
         for key in self.entries.keys() {
             let name = key.get_ref();
-            if self.known.iter().any(|known| known == name) {
+            if self.known.contains(&&**name) {
                 continue;
             }
             let hint = match nearest(name, self.known.iter().copied()) {

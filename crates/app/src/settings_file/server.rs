@@ -45,6 +45,11 @@ impl ServerSettings {
         table.refuse_others();
         Self { address: SocketAddr::new(host, port as u16), certificate, queue, keys }
     }
+
+    /// Whether what other machines send can be read on its way.
+    pub(super) fn is_in_the_clear(&self) -> bool {
+        !self.address.ip().is_loopback() && self.certificate.is_none()
+    }
 }
 
 fn certificate(table: &mut Table<'_>) -> Option<Certificate> {

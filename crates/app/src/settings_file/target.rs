@@ -36,7 +36,8 @@ impl TargetSettings {
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let is_awkward = |letter: char| letter.is_whitespace() || letter == ',';
         if table.name.is_empty() || table.name.contains(is_awkward) {
-            table.refuse("", "has a name with a space or comma, or none", "lists have those");
+            let hint = "give it one without spaces and commas";
+            table.refuse("", "has a name that lists cannot have", hint);
         }
         let means = match (table.has("url"), table.has("engine")) {
             (true, false) => remote(&mut table).map(|target| Means::Remote(Box::new(target))),

@@ -14,6 +14,7 @@ fn help_names_the_commands() {
       bench        Load-test a model: a remote endpoint, or a model file in the embedded engine
       engine       Serve a model file over an OpenAI- and Anthropic-compatible API
       sim          Serve a simulated model with a known timetable and faults
+      config       Check a configuration file, or make a key for it
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

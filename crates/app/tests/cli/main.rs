@@ -8,6 +8,7 @@ mod help;
 mod results;
 mod workloads;
 mod settings;
+mod configuration;
 mod bad_input;
 mod failures;
 mod secrets;

@@ -1,0 +1,58 @@
+//! `prony.toml`, checked before anything is started.
+
+use crate::desk::Desk;
+
+#[test]
+fn what_the_file_refers_to_lies_beside_it() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("settings")).expect("there is room");
+    desk.write("settings/gpt.key", "sk-secret\n");
+    desk.write("settings/tickets.jsonl", "{\"prompt\":\"one\"}\n{\"prompt\":\"two\"}\n");
+    desk.write(
+        "settings/prony.toml",
+        "[targets.gpt]\nurl = \"https://api.openai.com\"\nmodel = \"gpt-4o\"\n\
+         key_file = \"gpt.key\"\n\n[targets.claude]\nurl = \"https://api.anthropic.com\"\n\
+         model = \"claude\"\nkey_env = \"A_KEY\"\n\n[scenarios.tickets]\n\
+         dataset = \"tickets.jsonl\"\n",
+    );
+    let arguments = ["config", "check", "settings/prony.toml"];
+    let checked = desk.prony_in(&[("A_KEY", "sk-other")], &arguments);
+    assert_eq!((checked.code, &*checked.stderr), (Some(0), ""));
+    assert_eq!(
+        checked.stdout,
+        "server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait\n\
+         target    gpt: gpt-4o by openai, https://api.openai.com/v1/chat/completions, a key\n\
+         target    claude: claude by anthropic, https://api.anthropic.com/v1/messages, a key\n\
+         scenario  tickets: 2 prompts of a file\n"
+    );
+
+    let unset = desk.prony("config check settings/prony.toml");
+    assert_eq!((unset.code, &*unset.stdout), (Some(2), ""));
+    assert_eq!(
+        unset.stderr,
+        "error: settings/prony.toml cannot be used:\n  \
+         line 9: `targets.claude.key_env` names a variable that is not set\n    \
+         help: give the name of a variable of the environment, and set it\n"
+    );
+    assert_eq!(desk.prony("config check gone.toml").code, Some(3));
+}
+
+#[test]
+fn a_new_key_fits_the_file() {
+    let desk = Desk::new();
+    let made = desk.prony("config key ci --role operator");
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let key = made.stdout.trim();
+    assert!(key.len() == 70 && key.starts_with("prony_"), "{key}");
+    assert_ne!(desk.prony("config key ci --role operator").stdout.trim(), key);
+    let (_, told) = made.stderr.split_once("[keys.ci]").expect("what the file is to say");
+    assert!(!made.stderr.contains(key), "only its digest is kept");
+    desk.write("prony.toml", format!("server.host = \"0.0.0.0\"\n[keys.ci]{told}"));
+    let checked = desk.prony("config check prony.toml");
+    assert_eq!(
+        checked.stdout,
+        "server    http://0.0.0.0:8080, keys ci (operator), up to 100 benchmarks wait\n\
+         warning   keys travel in the clear: give `server.tls_certificate` and `server.tls_key`, \
+         or put a proxy with TLS before it\n"
+    );
+}
