@@ -104,8 +104,7 @@ export type Percentile = 'median' | 'p90' | 'p95' | 'p99' | 'p999';
 export type Statistic = 'mean' | 'std' | 'min' | 'max' | Percentile;
 
 /** A key such as `p95_ttft_ms`. */
-export type FigureKey =
-  `${Statistic}_${Figure | Lag}_ms` | `${Statistic}_user_speed_tok_s`;
+export type FigureKey = `${Statistic}_${Figure | Lag}_ms` | `${Statistic}_user_speed_tok_s`;
 
 export interface Doubt {
   name: string;

@@ -31,7 +31,12 @@ export function placeLabels(
   height: number,
   fontSize: number,
 ): PlacedLabel[] {
-  const taken: Box[] = marks.map(({ x, y }) => ({ left: x - 5, right: x + 5, top: y - 5, bottom: y + 5 }));
+  const taken: Box[] = marks.map(({ x, y }) => ({
+    left: x - 5,
+    right: x + 5,
+    top: y - 5,
+    bottom: y + 5,
+  }));
   return marks.flatMap((mark, own) => {
     const { x, y, name } = mark;
     const long = name.length * fontSize * 0.62;
@@ -42,7 +47,8 @@ export function placeLabels(
       ['middle', x, y + GAP + fontSize * 0.8],
     ];
     for (const [anchor, labelX, labelY] of choices) {
-      const left = anchor === 'start' ? labelX : anchor === 'end' ? labelX - long : labelX - long / 2;
+      const left =
+        anchor === 'start' ? labelX : anchor === 'end' ? labelX - long : labelX - long / 2;
       const box = { left, right: left + long, top: labelY - fontSize * 0.85, bottom: labelY + 2 };
       const isInside = box.left >= 0 && box.right <= width && box.top >= 0 && box.bottom <= height;
       const isFree = taken.every((other, place) => place === own || !overlaps(box, other));

@@ -47,7 +47,9 @@ export const BLANK: FormValues = {
 };
 
 /** The request that the values make, or what is wrong with them by field. */
-export function requestOf(values: FormValues): { request: BenchmarkRequest } | { errors: FieldErrors } {
+export function requestOf(
+  values: FormValues,
+): { request: BenchmarkRequest } | { errors: FieldErrors } {
   const errors: FieldErrors = {};
   const whole = (field: Field, least: number) => single(values, field, errors, least, true);
   const real = (field: Field, least: number) => single(values, field, errors, least, false);
@@ -55,7 +57,9 @@ export function requestOf(values: FormValues): { request: BenchmarkRequest } | {
   if (values.models.length === 0) errors.models = 'Choose at least one model.';
   if (values.scenarios.length === 0) errors.scenarios = 'Choose at least one scenario.';
   const byUsers = values.loadKind === 'users';
-  const loads = byUsers ? list(values, 'users', errors, true) : list(values, 'rates', errors, false);
+  const loads = byUsers
+    ? list(values, 'users', errors, true)
+    : list(values, 'rates', errors, false);
   const byTime = values.endKind === 'duration';
   const duration = byTime ? required(values, 'durationSeconds', errors, real) : undefined;
   const count = byTime ? undefined : required(values, 'requests', errors, whole);
@@ -215,7 +219,10 @@ function sloOf(real: (field: Field, least: number) => number | undefined) {
 /** `team=chat, build=7` */
 function labelsOf(text: string, errors: FieldErrors): Record<string, string> | undefined {
   const labels: Record<string, string> = {};
-  for (const pair of text.split(',').map((part) => part.trim()).filter(Boolean)) {
+  for (const pair of text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)) {
     const [, name, value] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
     if (name === undefined || value === undefined) {
       errors.labels = `“${pair}” must have the form name=value.`;
@@ -228,7 +235,7 @@ function labelsOf(text: string, errors: FieldErrors): Record<string, string> | u
 
 /** Leaves out members that say nothing. */
 function withoutNone<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as { [K in keyof T]: Exclude<T[K], undefined> };
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 }

@@ -40,9 +40,7 @@ export interface Measured {
 /** A latency in milliseconds; from ten seconds on, in seconds. */
 export function latency(ms: number | null | undefined): Measured {
   if (ms === null || ms === undefined) return { value: NONE, unit: 'ms' };
-  return ms >= 10_000
-    ? { value: number(ms / 1e3), unit: 's' }
-    : { value: number(ms), unit: 'ms' };
+  return ms >= 10_000 ? { value: number(ms / 1e3), unit: 's' } : { value: number(ms), unit: 'ms' };
 }
 
 export function latencyText(ms: number | null | undefined): string {

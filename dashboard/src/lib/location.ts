@@ -20,7 +20,10 @@ export function parseLocation(hash: string): Location {
 }
 
 /** A link to `path` with filters, those without a value left out. */
-export function link(path: string[], query: Record<string, string | null | undefined> = {}): string {
+export function link(
+  path: string[],
+  query: Record<string, string | null | undefined> = {},
+): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value) search.set(name, value);

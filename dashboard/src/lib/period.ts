@@ -17,7 +17,9 @@ export const PERIODS = [
 export type PeriodName = (typeof PERIODS)[number][0];
 
 /** Steps that divide an hour or a day. */
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
+const STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400,
+];
 
 /** Points that a chart shows well; the server gives at most 1,000. */
 const POINTS_MAX = 400;

@@ -36,7 +36,10 @@ export function totalOf(series: RollupSeries): Total {
 }
 
 /** What a series is called: the values of the labels it is grouped by. */
-export function seriesName({ labels }: Pick<RollupSeries, 'labels'>, groupBy: readonly Label[]): string {
+export function seriesName(
+  { labels }: Pick<RollupSeries, 'labels'>,
+  groupBy: readonly Label[],
+): string {
   return groupBy.map((label) => labels[label] ?? 'none').join(', ') || 'all requests';
 }
 

@@ -11,7 +11,6 @@ system.addEventListener('change', (event) => {
   apply();
 });
 
-
 function stored(): Theme {
   const value = localStorage.getItem(STORAGE);
   return value === 'light' || value === 'dark' ? value : 'system';

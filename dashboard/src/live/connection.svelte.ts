@@ -10,9 +10,7 @@ const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 10_000;
 
 export type FeedState =
-  | { name: 'connecting' }
-  | { name: 'open' }
-  | { name: 'lost'; since: number; problem: Problem };
+  { name: 'connecting' } | { name: 'open' } | { name: 'lost'; since: number; problem: Problem };
 
 /**
  * The live feed, for as long as someone looks.
@@ -88,7 +86,11 @@ export class LiveFeed {
 }
 
 function ended(): Problem {
-  return new Problem(0, 'Prony ended the live feed.', 'It may be restarting; the page asks again by itself.');
+  return new Problem(
+    0,
+    'Prony ended the live feed.',
+    'It may be restarting; the page asks again by itself.',
+  );
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -23,7 +23,9 @@ test.describe('the list', () => {
     await expect(page.getByRole('link', { name: /Sweep before the upgrade/ })).toBeVisible();
     await expect(page.getByRole('link', { name: 'New benchmark' })).toHaveCount(0);
     await page.goto('/viewer/#/benchmarks/new');
-    await expect(page.getByRole('heading', { name: 'Your key may not start benchmarks' })).toBeVisible();
+    await expect(
+      page.getByRole('heading', { name: 'Your key may not start benchmarks' }),
+    ).toBeVisible();
   });
 });
 
@@ -51,8 +53,12 @@ test.describe('the form', () => {
     await expect(page.getByRole('heading', { name: 'From the form' })).toBeVisible();
     await expect(page.getByRole('progressbar', { name: 'Progress' })).toBeVisible();
     await expect(page.getByRole('region', { name: 'Verdict' })).toBeVisible({ timeout: 15_000 });
-    await expect(page.getByRole('progressbar', { name: 'Progress' })).toHaveCount(0, { timeout: 15_000 });
-    await expect(page.getByRole('region', { name: 'Runs' }).getByRole('row')).toHaveCount(3);
+    await expect(page.getByRole('progressbar', { name: 'Progress' })).toHaveCount(0, {
+      timeout: 15_000,
+    });
+    await expect(
+      page.getByRole('group', { name: 'Runs', exact: true }).getByRole('row'),
+    ).toHaveCount(3);
   });
 
   test('marks what is wrong, and goes there', async ({ page }) => {
@@ -92,7 +98,9 @@ test.describe('a result', () => {
     await expect(verdict).toContainText('Doubtful');
     await expect(verdict).toContainText('schedule lag');
     await expect(verdict).toContainText('give the client more CPU');
-    await expect(page.getByRole('region', { name: 'Latency percentiles' })).toContainText('~');
+    await expect(
+      page.getByRole('group', { name: 'Latency percentiles', exact: true }),
+    ).toContainText('~');
   });
 
   test('changes run and part by its address', async ({ page }) => {
@@ -118,7 +126,7 @@ test.describe('a result', () => {
     await page.goto('/full/#/benchmarks/b-doubtful?part=requests');
     await page.getByRole('button', { name: 'Slowest E2E' }).click();
     await expect(page).toHaveURL(/sort=-e2e/);
-    const table = page.getByRole('region', { name: 'Requests' });
+    const table = page.getByRole('group', { name: 'Requests', exact: true });
     await expect(table.getByRole('row')).toHaveCount(41);
     await page.getByRole('button', { name: 'Show more' }).click();
     await expect(table.getByRole('row')).toHaveCount(81);
@@ -133,7 +141,7 @@ test.describe('a result', () => {
   test('leads from its errors to the failed requests', async ({ page }) => {
     await page.goto('/full/#/benchmarks/b-doubtful');
     await page.getByRole('button', { name: 'Show failed requests' }).click();
-    const table = page.getByRole('region', { name: 'Requests' });
+    const table = page.getByRole('group', { name: 'Requests', exact: true });
     await expect(table).toContainText('rate limited');
     await expect(table.getByRole('cell', { name: 'stop' })).toHaveCount(0);
   });

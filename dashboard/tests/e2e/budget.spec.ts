@@ -11,7 +11,10 @@ test('the first view loads no more than 200 KiB, gzipped', async ({ page }) => {
   page.on('response', (response) => {
     const { pathname } = new URL(response.url());
     if (pathname.includes('/api/')) return;
-    sizes.set(pathname, response.body().then((body) => gzipSync(body).length));
+    sizes.set(
+      pathname,
+      response.body().then((body) => gzipSync(body).length),
+    );
   });
   await page.goto('/full/');
   await expect(page.getByRole('figure', { name: 'E2E latency' })).toBeVisible();

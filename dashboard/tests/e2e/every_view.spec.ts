@@ -5,7 +5,9 @@ import { VIEWS } from './views';
 /** Waits until a view has said what it has to say. */
 async function settled(page: Page): Promise<void> {
   await expect(page.getByRole('heading').first()).toBeVisible();
-  await expect(page.getByRole('status').filter({ hasText: '…' })).toHaveCount(0, { timeout: 15_000 });
+  await expect(page.getByRole('status').filter({ hasText: '…' })).toHaveCount(0, {
+    timeout: 15_000,
+  });
 }
 
 for (const [name, address] of VIEWS) {
@@ -20,7 +22,9 @@ for (const [name, address] of VIEWS) {
           .analyze();
         const told = violations.map(({ id, nodes }) => [
           id,
-          nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)}\n${failureSummary}`),
+          nodes
+            .slice(0, 3)
+            .map(({ html, failureSummary }) => `${html.slice(0, 160)}\n${failureSummary}`),
         ]);
         expect(told).toEqual([]);
       });

@@ -12,9 +12,13 @@ test.describe('live', () => {
 
     await page.getByRole('button', { name: 'Pause' }).click();
     await expect(page.getByText(/Paused at/)).toBeVisible();
-    const still = await page.getByRole('region', { name: 'Series, figures of the last window' }).textContent();
+    const still = await page
+      .getByRole('group', { name: 'Series, figures of the last window', exact: true })
+      .textContent();
     await page.waitForResponse(/status|alerts|targets/, { timeout: 1_000 }).catch(() => undefined);
-    await expect(page.getByRole('region', { name: 'Series, figures of the last window' })).toHaveText(still ?? '');
+    await expect(
+      page.getByRole('group', { name: 'Series, figures of the last window', exact: true }),
+    ).toHaveText(still ?? '');
     await page.getByRole('button', { name: 'Resume' }).click();
     await expect(page.getByText(/^As of/)).toBeVisible();
   });
@@ -39,7 +43,9 @@ test.describe('live', () => {
     await expect(page.getByRole('figure', { name: 'E2E latency' })).toBeVisible();
   });
 
-  test('says since when its figures are old if the feed is lost, and goes on by itself', async ({ page }) => {
+  test('says since when its figures are old if the feed is lost, and goes on by itself', async ({
+    page,
+  }) => {
     await page.goto('/flaky/#/live');
     await expect(page.getByText(/^As of/)).toBeVisible();
     await expect(page.getByRole('alert')).toContainText(/The figures below are of \d\d:\d\d:\d\d/);
@@ -64,7 +70,7 @@ test.describe('a chart', () => {
   test('has its figures as a table', async ({ page }) => {
     await page.goto('/full/#/live');
     await page.getByRole('button', { name: 'Throughput as a table' }).click();
-    const table = page.getByRole('region', { name: 'Throughput, figures' });
+    const table = page.getByRole('group', { name: 'Throughput, figures', exact: true });
     await expect(table.getByRole('columnheader', { name: 'requests' })).toBeVisible();
     expect(await table.getByRole('row').count()).toBeGreaterThan(50);
   });
@@ -83,7 +89,9 @@ test.describe('a chart', () => {
 
   test('hides a line on demand', async ({ page }) => {
     await page.goto('/full/#/benchmarks/b-doubtful');
-    const line = page.getByRole('figure', { name: 'Latency' }).getByRole('button', { name: /^p50/ });
+    const line = page
+      .getByRole('figure', { name: 'Latency' })
+      .getByRole('button', { name: /^p50/ });
     await line.click();
     await expect(line).toHaveAttribute('aria-pressed', 'false');
   });

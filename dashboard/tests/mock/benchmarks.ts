@@ -87,7 +87,9 @@ export function benchmarkOf(entry: Entry, now: number): Benchmark {
   const queued = fixed?.status === 'queued';
   const running = progress.runs_done < progress.runs_total;
   const status = fixed?.status ?? (running ? 'running' : 'completed');
-  const spent = entry.plans.slice(0, progress.runs_done).reduce((sum, plan) => sum + plan.seconds, 0);
+  const spent = entry.plans
+    .slice(0, progress.runs_done)
+    .reduce((sum, plan) => sum + plan.seconds, 0);
   const at = (unixMs: number) => new Date(unixMs).toISOString();
   return {
     id,
@@ -258,7 +260,8 @@ export function firstEntries(now: number): Entry[] {
         runsDone: 1,
         error: {
           title: 'Prony stopped while this ran',
-          detail: 'The process ended 31 s after the benchmark began; what was measured until then is kept.',
+          detail:
+            'The process ended 31 s after the benchmark began; what was measured until then is kept.',
           hint: 'Start it again to measure the rest.',
         },
       },

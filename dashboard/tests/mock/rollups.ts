@@ -87,16 +87,27 @@ function seriesOf(group: Cell[], groupBy: Label[], times: number[], step: number
       times.map((time, place) =>
         requests[place] === 0
           ? null
-          : base * scale * (0.9 + 0.25 * rhythm(time)) * (1 + 1.8 * spike(time)) *
+          : base *
+            scale *
+            (0.9 + 0.25 * rhythm(time)) *
+            (1 + 1.8 * spike(time)) *
             random.lognormal(1, 0.03 * scale),
       );
-    return { p50: column(perQuantile[0]), p95: column(perQuantile[1]), p99: column(perQuantile[2]) };
+    return {
+      p50: column(perQuantile[0]),
+      p95: column(perQuantile[1]),
+      p99: column(perQuantile[2]),
+    };
   };
   return {
     labels: Object.fromEntries(groupBy.map((name) => [name, first.labels[name]])),
     requests,
     errors: times.map((time, place) =>
-      Math.round((requests[place] ?? 0) * (first.profile.errorShare + 0.09 * spike(time)) * random.between(0, 2)),
+      Math.round(
+        (requests[place] ?? 0) *
+          (first.profile.errorShare + 0.09 * spike(time)) *
+          random.between(0, 2),
+      ),
     ),
     output_tokens: requests.map((count) => count * 62),
     cost_usd: requests.map((count) => (price === null ? null : (count * 62 * price) / 1e6)),

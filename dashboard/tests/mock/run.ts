@@ -21,9 +21,19 @@ export interface Plan {
 const NANOS = 1_000_000;
 const FAILURES = [
   { kind: 'rate_limited', status: 429, message: 'Rate limit reached for requests', retry: 1_000 },
-  { kind: 'overloaded', status: 503, message: 'The server is overloaded; try again later', retry: 2_000 },
+  {
+    kind: 'overloaded',
+    status: 503,
+    message: 'The server is overloaded; try again later',
+    retry: 2_000,
+  },
   { kind: 'timeout', status: null, message: 'no answer within 60 s', retry: null },
-  { kind: 'truncated', status: 200, message: 'the stream ended without a finish reason', retry: null },
+  {
+    kind: 'truncated',
+    status: 200,
+    message: 'the stream ended without a finish reason',
+    retry: null,
+  },
 ] as const;
 
 const OUTPUT_TOKENS: Record<string, number> = {
@@ -87,7 +97,10 @@ function oneRequest(
   const failure = random.chance(profile.errorShare + (plan.extraErrors ?? 0))
     ? random.pick(FAILURES)
     : null;
-  const tokens = Math.max(4, Math.round(random.lognormal(OUTPUT_TOKENS[plan.scenario] ?? 64, 0.35)));
+  const tokens = Math.max(
+    4,
+    Math.round(random.lognormal(OUTPUT_TOKENS[plan.scenario] ?? 64, 0.35)),
+  );
   const gap = profile.tpotMs * (1 + (users / profile.knee) * 0.45) * drift;
 
   const planned = (plan.startUnixMs + plannedMs) * NANOS;

@@ -98,7 +98,11 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   if (world.name === 'broken') {
-    throw new Refusal(503, 'The store is being recovered.', 'Wait until `prony serve` logs that it is ready.');
+    throw new Refusal(
+      503,
+      'The store is being recovered.',
+      'Wait until `prony serve` logs that it is ready.',
+    );
   }
   if (world.name === 'locked' && request.headers.authorization !== `Bearer ${KEY}`) {
     throw new Refusal(401, 'A key is needed.', 'Enter an API key.');
@@ -192,14 +196,20 @@ async function benchmarkList(
 function check(body: BenchmarkRequest): void {
   const unknown = body.models.find((model) => !TARGETS.some((target) => target.name === model));
   if (unknown) {
-    throw new Refusal(422, 'The benchmark cannot be started.', 'Correct the fields that are marked.', [
-      { pointer: '/models', detail: `there is no target ${unknown}` },
-    ]);
+    throw new Refusal(
+      422,
+      'The benchmark cannot be started.',
+      'Correct the fields that are marked.',
+      [{ pointer: '/models', detail: `there is no target ${unknown}` }],
+    );
   }
   if ((body.max_tokens ?? 1) > 100_000) {
-    throw new Refusal(422, 'The benchmark cannot be started.', 'Correct the fields that are marked.', [
-      { pointer: '/max_tokens', detail: 'at most 100,000' },
-    ]);
+    throw new Refusal(
+      422,
+      'The benchmark cannot be started.',
+      'Correct the fields that are marked.',
+      [{ pointer: '/max_tokens', detail: 'at most 100,000' }],
+    );
   }
 }
 
@@ -260,9 +270,7 @@ function recordsOf(
   const outcome = query.get('outcome');
   const wanted = all.filter(({ error }) => !outcome || (outcome === 'failed') === (error !== null));
   const key = { '-ttft': 'ttft_ms', '-e2e': 'e2el_ms' }[query.get('sort') ?? ''] as
-    | 'ttft_ms'
-    | 'e2el_ms'
-    | undefined;
+    'ttft_ms' | 'e2el_ms' | undefined;
   if (key) wanted.sort((a, b) => (b[key] ?? -1) - (a[key] ?? -1));
   return paged(wanted.map(withoutChunks), query);
 }
@@ -313,7 +321,9 @@ async function bodyOf(request: IncomingMessage) {
 
 function refuse(response: ServerResponse, error: unknown): void {
   const refusal =
-    error instanceof Refusal ? error : new Refusal(500, String(error), 'This is a fault of the mock.');
+    error instanceof Refusal
+      ? error
+      : new Refusal(500, String(error), 'This is a fault of the mock.');
   response.writeHead(refusal.status, { 'Content-Type': 'application/problem+json' });
   response.end(
     JSON.stringify({

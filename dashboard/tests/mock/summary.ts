@@ -19,7 +19,9 @@ export function summaryOf(plan: Plan, requests: readonly RequestDetail[]): RunSu
   );
   const output = sum(succeeded.map((request) => request.output_tokens));
   const input = sum(succeeded.map((request) => request.input_tokens));
-  const good = succeeded.filter(({ ttft_ms, tpot_ms }) => (ttft_ms ?? 0) < 600 && (tpot_ms ?? 0) < 50);
+  const good = succeeded.filter(
+    ({ ttft_ms, tpot_ms }) => (ttft_ms ?? 0) < 600 && (tpot_ms ?? 0) < 50,
+  );
   const errors = countByKind(requests);
   const figures = figuresOf(requests, succeeded);
   const summary = {
@@ -64,7 +66,8 @@ export function summaryOf(plan: Plan, requests: readonly RequestDetail[]): RunSu
       throughput: { state: 'settled', after_s: 1.5 },
       latency: { state: 'settled', after_s: 3 },
     },
-    delivery: 'users' in plan.load ? null : deliveryOf(plan.load.rate, requests.length, plan.seconds),
+    delivery:
+      'users' in plan.load ? null : deliveryOf(plan.load.rate, requests.length, plan.seconds),
     unstamped_chunk_share: 0,
     merged_chunk_share: plan.lag ? 0.031 : 0.002,
     not_streamed_share: 0,
@@ -87,7 +90,11 @@ function figuresOf(requests: readonly RequestDetail[], succeeded: readonly Reque
     ['itl', 'ms', gaps],
     ['e2el', 'ms', present(succeeded.map((request) => request.e2el_ms))],
     ['schedule_lag', 'ms', requests.map((request) => request.schedule_lag_ms)],
-    ['read_lag', 'ms', succeeded.flatMap(({ chunk_lag_ns }) => chunk_lag_ns.map((lag) => lag / 1e6))],
+    [
+      'read_lag',
+      'ms',
+      succeeded.flatMap(({ chunk_lag_ns }) => chunk_lag_ns.map((lag) => lag / 1e6)),
+    ],
     ['user_speed', 'tok_s', present(succeeded.map(({ tpot_ms }) => tpot_ms && 1e3 / tpot_ms))],
   ];
   const keys: Record<string, unknown> = {};

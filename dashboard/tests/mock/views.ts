@@ -51,7 +51,9 @@ export function distributionOf(
   metric: DistributionMetric,
 ): Distribution {
   const sorted = ascending(valuesOf(requests, metric).map(([, value]) => value));
-  const shares = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+  const shares = [
+    0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
+  ];
   const bounds = boundsFor(sorted, 36);
   return {
     metric,
@@ -91,7 +93,8 @@ function valuesOf(
     .filter(({ error }) => error === null)
     .flatMap((request): [number, number][] => {
       if (metric === 'itl') {
-        const origin = request.origin === 'planned' ? request.planned_unix_ns : request.started_unix_ns;
+        const origin =
+          request.origin === 'planned' ? request.planned_unix_ns : request.started_unix_ns;
         const { chunk_ns } = request;
         return chunk_ns
           .slice(1)

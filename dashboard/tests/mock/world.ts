@@ -76,7 +76,11 @@ export const TARGETS: readonly Target[] = PROFILES.map((profile, place) => ({
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'short_queries', description: 'Questions of one or two sentences', prompts: 75_600 },
   { name: 'long_documents', description: 'Documents of 2,000 tokens to sum up', prompts: 4_210 },
-  { name: 'code_generation', description: 'Functions to write from their description', prompts: 1_138 },
+  {
+    name: 'code_generation',
+    description: 'Functions to write from their description',
+    prompts: 1_138,
+  },
 ];
 
 export const VANTAGES = ['us-east-1', 'eu-west-1', 'ap-northeast-1'] as const;

@@ -38,7 +38,9 @@ describe('requestOf', () => {
   test('sends burstiness only with the arrivals that have one', () => {
     const typed = { loadKind: 'rate', burstiness: '0.5' } as const;
     expect(of({ ...typed, arrivals: 'gamma' })).toMatchObject({ request: { burstiness: 0.5 } });
-    expect(of({ ...typed, arrivals: 'constant' })).not.toMatchObject({ request: { burstiness: 0.5 } });
+    expect(of({ ...typed, arrivals: 'constant' })).not.toMatchObject({
+      request: { burstiness: 0.5 },
+    });
   });
 
   test.each<[Partial<FormValues>, keyof FormValues]>([
@@ -80,7 +82,12 @@ test.each<BenchmarkRequest>([
 });
 
 test('minutes are shown as seconds', () => {
-  const values = valuesOf({ models: ['m'], test_scenarios: ['s'], concurrent_users: 1, duration_minutes: 1.5 });
+  const values = valuesOf({
+    models: ['m'],
+    test_scenarios: ['s'],
+    concurrent_users: 1,
+    duration_minutes: 1.5,
+  });
   expect(values.durationSeconds).toBe('90');
 });
 

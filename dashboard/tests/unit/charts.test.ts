@@ -15,7 +15,9 @@ test('ticks are round numbers', () => {
 
 test('scales put their ends at 0 and 1, and each nine as far as the last', () => {
   expect([1, 10, 100].map((value) => logShare(value, 1, 100))).toEqual([0, 0.5, 1]);
-  expect([0, 0.9, 0.99].map((quantile) => Math.round(nines(quantile) * 1e6) / 1e6)).toEqual([0, 1, 2]);
+  expect([0, 0.9, 0.99].map((quantile) => Math.round(nines(quantile) * 1e6) / 1e6)).toEqual([
+    0, 1, 2,
+  ]);
   expect([0.5, 0.95, 0.999].map(quantileLabel)).toEqual(['p50', 'p95', 'p99.9']);
 });
 
@@ -30,7 +32,8 @@ test('a ramp begins and ends with its first and last colour', () => {
 });
 
 describe('placeLabels', () => {
-  const place = (marks: { name: string; x: number; y: number }[]) => placeLabels(marks, 400, 200, 10);
+  const place = (marks: { name: string; x: number; y: number }[]) =>
+    placeLabels(marks, 400, 200, 10);
 
   test('takes the right where nothing is in the way', () => {
     expect(place([{ name: 'a', x: 50, y: 50 }])[0]?.anchor).toBe('start');
@@ -41,7 +44,11 @@ describe('placeLabels', () => {
   });
 
   test('covers no other label, and leaves out what has no room', () => {
-    const crowd = Array.from({ length: 12 }, (_, at) => ({ name: `region-${at}`, x: 200 + at, y: 100 }));
+    const crowd = Array.from({ length: 12 }, (_, at) => ({
+      name: `region-${at}`,
+      x: 200 + at,
+      y: 100,
+    }));
     const placed = place(crowd);
     expect(placed.length).toBeGreaterThan(0);
     expect(placed.length).toBeLessThan(crowd.length);
@@ -95,6 +102,10 @@ describe('timelineOf', () => {
       last_token_unix_ns: null,
       chunk_ns: [],
     } as RequestDetail;
-    expect(timelineOf(failed).stages.map(({ name }) => name)).toEqual(['waiting', 'sending', 'ending']);
+    expect(timelineOf(failed).stages.map(({ name }) => name)).toEqual([
+      'waiting',
+      'sending',
+      'ending',
+    ]);
   });
 });

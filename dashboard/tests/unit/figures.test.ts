@@ -26,7 +26,11 @@ describe('difference', () => {
   });
 });
 
-const column = (...values: Column): Quantiles<Column> => ({ p50: values, p95: values, p99: values });
+const column = (...values: Column): Quantiles<Column> => ({
+  p50: values,
+  p95: values,
+  p99: values,
+});
 const SERIES: RollupSeries = {
   labels: { model: 'm', region: 'eu' },
   requests: [10, 0, null],
@@ -84,7 +88,9 @@ test('an alert is told in its own unit, and silenced with all of its labels', ()
     severity: 'warning',
     summary: '',
   } as const;
-  expect(plain(conditionOf({ ...rule, group_by: [] }))).toBe('error_rate over 5 min above 1 % for 2 min');
+  expect(plain(conditionOf({ ...rule, group_by: [] }))).toBe(
+    'error_rate over 5 min above 1 % for 2 min',
+  );
   const alert = { rule: 'ErrorRate', labels: { model: 'm' } } as unknown as Alert;
   expect(matchersOf(alert)).toEqual([
     { name: 'alertname', value: 'ErrorRate' },

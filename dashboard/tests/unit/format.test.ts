@@ -27,7 +27,9 @@ test.each([
   [431.43, '431 ms'],
   [9_999, '9,999 ms'],
   [10_500, '10.5 s'],
-])('a latency of %s ms is %s', (ms, expected) => expect(plain(format.latencyText(ms))).toBe(expected));
+])('a latency of %s ms is %s', (ms, expected) =>
+  expect(plain(format.latencyText(ms))).toBe(expected),
+);
 
 test.each([
   [null, '–'],
@@ -66,7 +68,8 @@ test.each([
   [7_200_000, '2 h ago'],
   [172_800_000, '2 d ago'],
 ])('%s ms before now is %s', (before, expected) =>
-  expect(plain(format.ago(1e12 - before, 1e12))).toBe(expected));
+  expect(plain(format.ago(1e12 - before, 1e12))).toBe(expected),
+);
 
 test('counts keep their size in few characters', () => {
   expect(plain(format.compact(9_876))).toBe('9,876');

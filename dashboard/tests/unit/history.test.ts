@@ -39,7 +39,9 @@ const viewOf = (windows: LiveWindow[]) => new LiveHistory(windows).view(KEPT_MS,
 
 describe('LiveHistory', () => {
   test('forgets what is older than it keeps', () => {
-    const history = new LiveHistory([window(0, []), window(1_000, [])]).with(window(KEPT_MS + 500, []));
+    const history = new LiveHistory([window(0, []), window(1_000, [])]).with(
+      window(KEPT_MS + 500, []),
+    );
     expect(history.windows.map(({ at_unix_ms }) => at_unix_ms)).toEqual([1_000, KEPT_MS + 500]);
   });
 
@@ -63,19 +65,27 @@ describe('LiveView', () => {
       series('a', { requests_per_second }),
       series('b', { requests_per_second }),
     ];
-    const view = viewOf([5, 0, 0, 0, 0, 10].map((value, place) => window(place * 200, rate(value))));
+    const view = viewOf(
+      [5, 0, 0, 0, 0, 10].map((value, place) => window(place * 200, rate(value))),
+    );
     expect(view.rate('requests_per_second')).toEqual([10, 5, 10 / 3, 2.5, 2, 4]);
   });
 
   test('never joins percentiles of several series: the highest stands, and says whose it is', () => {
     const view = viewOf([
-      window(0, [series('a', { ttft_ms: quantiles(100) }), series('b', { ttft_ms: quantiles(300) })]),
+      window(0, [
+        series('a', { ttft_ms: quantiles(100) }),
+        series('b', { ttft_ms: quantiles(300) }),
+      ]),
     ]);
     expect(view.latest('ttft_ms', 'p95')).toEqual({ value: 300, of: 'b' });
     expect(view.latencies('ttft_ms', 'p95', 'region')).toEqual([
       { name: 'eu', members: 2, values: [300] },
     ]);
-    expect(view.latencies('ttft_ms', 'p95', 'model').map(({ values }) => values)).toEqual([[100], [300]]);
+    expect(view.latencies('ttft_ms', 'p95', 'model').map(({ values }) => values)).toEqual([
+      [100],
+      [300],
+    ]);
   });
 
   test('a latency of long ago is not the latest', () => {
@@ -89,7 +99,9 @@ describe('LiveView', () => {
   test('has no error rate where nothing ended, and no spend where no price is known', () => {
     const view = viewOf([
       window(0, [series('a')]),
-      window(200, [series('a', { requests_per_second: 8, errors_per_second: 2, spend_usd_per_hour: 1.5 })]),
+      window(200, [
+        series('a', { requests_per_second: 8, errors_per_second: 2, spend_usd_per_hour: 1.5 }),
+      ]),
     ]);
     expect(view.errorShare).toEqual([null, 0.25]);
     expect(view.spend).toEqual([null, 1.5]);
@@ -106,4 +118,5 @@ test.each([
   [[null, 1, null], 5, [undefined, 1, undefined]],
   [[], 5, []],
 ])('of %j, gaps up to %s are bridged', (values, longest, expected) =>
-  expect(bridged(values, longest)).toEqual(expected));
+  expect(bridged(values, longest)).toEqual(expected),
+);

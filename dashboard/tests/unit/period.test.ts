@@ -3,18 +3,23 @@ import { customPeriod, PERIODS, periodUntil, stepSeconds } from '../../src/lib/p
 
 const NOW = Date.UTC(2026, 10, 24, 13, 37, 11, 250);
 
-test.each(PERIODS)('%s has no more points than the server gives, and ends on a step', (name, _, seconds) => {
-  const period = periodUntil(NOW, name);
-  const step = stepSeconds(period);
-  expect(period.toUnixMs - period.fromUnixMs).toBe(seconds * 1e3);
-  expect(seconds / step).toBeLessThanOrEqual(400);
-  expect(period.toUnixMs % (step * 1e3)).toBe(0);
-  expect(period.toUnixMs).toBeGreaterThanOrEqual(NOW);
-});
+test.each(PERIODS)(
+  '%s has no more points than the server gives, and ends on a step',
+  (name, _, seconds) => {
+    const period = periodUntil(NOW, name);
+    const step = stepSeconds(period);
+    expect(period.toUnixMs - period.fromUnixMs).toBe(seconds * 1e3);
+    expect(seconds / step).toBeLessThanOrEqual(400);
+    expect(period.toUnixMs % (step * 1e3)).toBe(0);
+    expect(period.toUnixMs).toBeGreaterThanOrEqual(NOW);
+  },
+);
 
 test('any length has a step, up to years', () => {
   const year = 31_557_600_000;
-  expect((10 * year) / 1e3 / stepSeconds({ fromUnixMs: 0, toUnixMs: 10 * year })).toBeLessThanOrEqual(400);
+  expect(
+    (10 * year) / 1e3 / stepSeconds({ fromUnixMs: 0, toUnixMs: 10 * year }),
+  ).toBeLessThanOrEqual(400);
   expect(stepSeconds({ fromUnixMs: 0, toUnixMs: 30_000 })).toBe(1);
 });
 
