@@ -8,10 +8,10 @@ TOOLS := build
 
 .PHONY: demo test bench setup lint demo-programs
 
-# 20 answers a scenario are what a median takes.
+# 20 answers a scenario are what a median takes; documents of 500 tokens what two cores read in time.
 demo: demo-programs $(DEMO_MODEL)
 	$(CARGO_TARGET_DIR)/release/prony bench --engine $(DEMO_MODEL) \
-	  --scenario short_queries,long_documents,code_generation \
+	  --scenario short_queries,long_documents:500,code_generation \
 	  --concurrency 4 --num-prompts 20 --temperature 0
 
 demo-programs: setup
