@@ -198,12 +198,12 @@ export function firstEntries(now: number): Entry[] {
       },
       { status: 'queued', runsDone: 0 },
     ),
-    make('b-running', 1.2, {
+    make('b-running', 12, {
       name: 'Soak, both chat models',
       models: ['llama-3.3-70b', 'qwen3-8b'],
       test_scenarios: ['short_queries'],
       concurrent_users: 24,
-      duration_minutes: 2,
+      duration_minutes: 20,
       slo,
     }),
     make('b-sweep', 95, {
