@@ -4,6 +4,8 @@ const port = 4610;
 
 export default defineConfig({
   testDir: 'tests/e2e',
+  // Pictures are taken only when asked for.
+  testMatch: process.env.SCREENSHOTS ? 'screenshots.ts' : '*.spec.ts',
   fullyParallel: true,
   workers: 2,
   retries: 0,

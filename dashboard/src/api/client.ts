@@ -8,7 +8,6 @@ import type {
   Distribution,
   DistributionMetric,
   HeatmapData,
-  Matcher,
   Page,
   RequestDetail,
   RequestRecord,
@@ -103,7 +102,7 @@ export const api = {
 
   alerts: (signal?: AbortSignal) => get<Page<Alert>>('alerts', {}, signal),
   alertRules: (signal?: AbortSignal) => get<Page<AlertRule>>('alert-rules', {}, signal),
-  silence: (matchers: Matcher[], until: string, comment: string) =>
+  silence: (matchers: string[], until: string, comment: string) =>
     post<Silence>('silences', { matchers, until, comment }),
   endSilence: (id: string) => send(address(`silences/${path(id)}`), { method: 'DELETE' }),
 };

@@ -31,16 +31,19 @@ export interface Target {
   name: string;
   provider: string;
   model: string;
-  url_host: string;
+  /** Null where the model runs in the server's own process. */
+  url_host: string | null;
   region: string | null;
   labels: Record<string, string>;
-  availability: Availability | null;
+  /** Absent or null where nobody checks. */
+  availability?: Availability | null;
 }
 
 export interface Scenario {
   name: string;
   description: string;
-  prompts: number;
+  /** Null where they are made as needed. */
+  prompts: number | null;
 }
 
 export type BenchmarkStatus =
@@ -87,7 +90,7 @@ export interface Progress {
 
 export interface Benchmark {
   id: string;
-  name: string | null;
+  name: string;
   status: BenchmarkStatus;
   created_at: string;
   started_at: string | null;
@@ -132,6 +135,16 @@ export interface Delivery {
   achieved_rate_ci95: [number, number] | null;
 }
 
+/** What a limit of requests in flight did beside a request rate. */
+export interface InFlightLimit {
+  limit: number;
+  waited_share: number;
+  median_wait_ms: number;
+  p99_wait_ms: number;
+  median_client_lag_ms: number;
+  p99_client_lag_ms: number;
+}
+
 export type Bounds = [low: number, high: number];
 
 /** A run's figures: an entry of `runs` in `summary.json`. */
@@ -140,19 +153,31 @@ export type RunSummary = {
   model: string;
   scenario: string;
   load: string;
+  /** Why the run could not begin: then it has no figures. */
+  error: string | null;
   convention: string;
   origin: 'planned' | 'started';
-  verdict: { valid: boolean; doubts: Doubt[] };
+  verdict: {
+    valid: boolean;
+    /** The highest percentile there are answers enough for, such as `p95`. */
+    highest_percentile: string | null;
+    doubts: Doubt[];
+  };
   window_start_unix_ns: number;
   window_end_unix_ns: number;
-  duration: number;
+  duration: number | null;
+  ramp_s: number | null;
   completed: number;
   failed: number;
   warmup: number;
   outside_window: number;
+  /** Requests that were tried more than once, and their tries beyond the first. */
+  retried: number;
   retries: number;
-  error_rate: number;
-  error_rate_ci95: Bounds;
+  retry_causes: Record<string, number>;
+  mean_retrying_ms: number | null;
+  error_rate: number | null;
+  error_rate_ci95: Bounds | null;
   errors: Record<string, number>;
   error_samples: Record<string, string[]>;
   total_input_tokens: number;
@@ -163,9 +188,10 @@ export type RunSummary = {
   input_tokens_source: TokenSources;
   output_tokens_source: TokenSources;
   tokens_per_chunk: number | null;
-  request_throughput: number;
-  output_throughput: number;
-  total_token_throughput: number;
+  empty_answers: number;
+  request_throughput: number | null;
+  output_throughput: number | null;
+  total_token_throughput: number | null;
   request_goodput: number | null;
   goodput_share: number | null;
   goodput_share_ci95: Bounds | null;
@@ -175,6 +201,7 @@ export type RunSummary = {
   mean_connection_ms: number | null;
   steady_state: { throughput: Settled; latency: Settled };
   delivery: Delivery | null;
+  in_flight_limit: InFlightLimit | null;
   unstamped_chunk_share: number | null;
   merged_chunk_share: number | null;
   not_streamed_share: number | null;
@@ -262,6 +289,10 @@ export interface RequestRecord {
   e2el_ms: number | null;
   tpot_ms: number | null;
   schedule_lag_ms: number;
+  /** How much of the schedule lag was a wait for a place in flight. */
+  held_ms: number | null;
+  /** From the start to the beginning of the last try, where there were several. */
+  retrying_ms: number | null;
   headers_lag_ms: number | null;
   finished_lag_ms: number;
   read_lag_ms_max: number | null;
@@ -284,8 +315,14 @@ export interface RequestRecord {
   } | null;
 }
 
-/** One request with its chunks: arrivals in nanoseconds after its origin. */
+/** One request with its chunks, whose arrivals are in nanoseconds after its start. */
 export interface RequestDetail extends RequestRecord {
+  failed_attempts: {
+    kind: string;
+    status: number | null;
+    failed_unix_ns: number;
+    pause_ms: number;
+  }[];
   chunk_ns: number[];
   chunk_lag_ns: number[];
 }
@@ -338,16 +375,14 @@ export interface AlertRule {
   group_by: string[];
   severity: Severity;
   summary: string;
-}
-
-export interface Matcher {
-  name: string;
-  value: string;
+  /** Why it could not be evaluated the last time. */
+  error?: string | null;
 }
 
 export interface Silence {
   id: string;
-  matchers: Matcher[];
+  /** Labels held against values, as in `model="small"`. */
+  matchers: string[];
   until: string;
   comment: string;
 }
@@ -366,11 +401,19 @@ export interface LiveSeries extends Record<Label, string | null> {
   e2e_ms: LiveQuantiles | null;
 }
 
+export interface Resources {
+  /** Of one core. */
+  cpu_percent: number | null;
+  memory_mib: number | null;
+  gpu: { utilisation_percent: number; memory_mib: number; power_watts: number | null } | null;
+}
+
 export interface LiveWindow {
   at_unix_ms: number;
   interval_ms: number;
+  /** Windows that this page was too slow for, since it began to listen. */
   dropped_windows: number;
   series: LiveSeries[];
   benchmarks: { id: string; progress: Progress }[];
-  resources: { cpu_percent: number | null; memory_mib: number | null; gpu: unknown } | null;
+  resources: Resources | null;
 }

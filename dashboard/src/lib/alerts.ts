@@ -1,4 +1,4 @@
-import type { Alert, AlertRule, Matcher } from '../api/types';
+import type { Alert, AlertRule } from '../api/types';
 import { number, percent, span, usd } from './format';
 
 /** An alert's figure in its own unit. */
@@ -28,9 +28,12 @@ export function conditionOf(rule: AlertRule): string {
 }
 
 /** What a silence must match to quiet this alert and no other. */
-export function matchersOf({ rule, labels }: Alert): Matcher[] {
-  return [
-    { name: 'alertname', value: rule },
-    ...Object.entries(labels).map(([name, value]) => ({ name, value })),
-  ];
+export function matchersOf(alert: Alert): string[] {
+  const labels: [string, string][] = [['alertname', alert.rule], ...ownLabels(alert)];
+  return labels.map(([name, value]) => `${name}="${value}"`);
+}
+
+/** An alert's labels but those that say which rule it breaks and how bad that is. */
+export function ownLabels({ labels }: Pick<Alert, 'labels'>): [name: string, value: string][] {
+  return Object.entries(labels).filter(([name]) => name !== 'alertname' && name !== 'severity');
 }

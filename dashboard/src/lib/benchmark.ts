@@ -1,6 +1,6 @@
 import type { Tone } from '../components/tone';
 import type { Benchmark, BenchmarkRequest, BenchmarkStatus } from '../api/types';
-import { plural, span, words } from './format';
+import { plural, span } from './format';
 
 export const STATUS_TONE: Record<BenchmarkStatus, Tone> = {
   queued: 'neutral',
@@ -11,12 +11,6 @@ export const STATUS_TONE: Record<BenchmarkStatus, Tone> = {
   cancelled: 'neutral',
   interrupted: 'doubt',
 };
-
-/** What people call a benchmark: its name, or what it runs. */
-export function titleOf({ name, request }: Pick<Benchmark, 'name' | 'request'>): string {
-  if (name) return name;
-  return `${request.models.join(', ')}: ${request.test_scenarios.map(words).join(', ')}`;
-}
 
 /** The load of a request: "4, 16, 48 users", "12 requests/s". */
 export function loadOf(request: BenchmarkRequest): string {

@@ -32,7 +32,7 @@ export function refText({ id, index }: RunRef): string {
 export function shortLoad(load: string): string {
   const size = loadSize(load);
   if (load.startsWith('concurrency=')) return `${size} ${size === 1 ? 'user' : 'users'}`;
-  return load.startsWith('request_rate=') ? `${size} req/s` : load;
+  return load.startsWith('rate=') ? `${size} req/s` : load;
 }
 
 /** How much load a run was put under, in the order of its sweep: the number in `concurrency=8`. */

@@ -21,15 +21,19 @@ export interface RequestTimeline {
 export function timelineOf(record: RequestDetail): RequestTimeline {
   const due = record.planned_unix_ns;
   const ms = (unixNs: number | null) => (unixNs === null ? null : (unixNs - due) / 1e6);
-  const started = ms(record.started_unix_ns) ?? 0;
+  // Not from the wall-clock times, which have lost nanoseconds as numbers.
+  const started = record.schedule_lag_ms;
   const finished = ms(record.finished_unix_ns) ?? 0;
   const first = ms(record.first_token_unix_ns);
   const last = ms(record.last_token_unix_ns);
   const headers = ms(record.headers_unix_ns);
   const sent = ms(record.sent_unix_ns);
+  const lastTry = record.retrying_ms === null ? null : started + record.retrying_ms;
 
   const marks: [name: string, to: number | null, token: string, meaning: string][] = [
+    ['held', record.held_ms, 'series-4', 'waiting for a place among those in flight'],
     ['waiting', started, 'quantile-95', 'the client’s own lag, from when it was due'],
+    ['retrying', lastTry, 'series-1', 'failed tries and the pauses after them'],
     ['sending', sent, 'series-7', 'writing the request'],
     ['to headers', headers, 'series-5', 'the server has begun to answer'],
     ['to first token', first, 'series-0', 'queue and prefill'],
@@ -44,8 +48,7 @@ export function timelineOf(record: RequestDetail): RequestTimeline {
     at = to;
   }
 
-  const origin = record.origin === 'planned' ? 0 : started;
-  const chunksMs = record.chunk_ns.map((nanos) => origin + nanos / 1e6);
+  const chunksMs = record.chunk_ns.map((nanos) => started + nanos / 1e6);
   const gapsMs = chunksMs.slice(1).map((chunk, place) => chunk - (chunksMs[place] ?? 0));
   return { stages, chunksMs, gapsMs, totalMs: Math.max(finished, at) };
 }

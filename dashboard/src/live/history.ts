@@ -82,9 +82,9 @@ export class LiveView {
     return this.windows.map(({ at_unix_ms }) => at_unix_ms);
   }
 
-  /** Windows that the server left out because this page read too slowly. */
+  /** Windows that this page was too slow for, since it began to listen. */
   get dropped(): number {
-    return this.windows.reduce((sum, { dropped_windows }) => sum + dropped_windows, 0);
+    return this.windows.at(-1)?.dropped_windows ?? 0;
   }
 
   /** A rate over all series, a value a window, each the mean of {@link RATE_MS} before it. */

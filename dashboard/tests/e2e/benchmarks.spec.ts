@@ -153,6 +153,23 @@ test.describe('a result', () => {
     await expect(page.getByRole('heading', { name: 'No run ended' })).toBeVisible();
   });
 
+  test('of a run that could not begin says why, and shows no figure', async ({ page }) => {
+    await page.goto('/full/#/benchmarks/b-unbegun');
+    await expect(page.getByRole('alert')).toContainText('was refused');
+    await expect(page.getByText('did not begin')).toBeVisible();
+    await expect(page.getByRole('region', { name: 'Verdict' })).toHaveCount(0);
+    await expect(page.getByRole('region', { name: 'Headline figures' })).toHaveCount(0);
+    await page.getByRole('button', { name: /qwen3-8b/ }).click();
+    await expect(page.getByRole('region', { name: 'Headline figures' })).toBeVisible();
+  });
+
+  test('is saved as JSON', async ({ page }) => {
+    await page.goto('/full/#/benchmarks/b-doubtful');
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'JSON' }).click();
+    expect((await download).suggestedFilename()).toBe('b-doubtful.json');
+  });
+
   test('that is gone says so', async ({ page }) => {
     await page.goto('/full/#/benchmarks/nothing');
     await expect(page.getByRole('alert')).toContainText('There is no benchmark nothing.');

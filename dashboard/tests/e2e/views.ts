@@ -14,6 +14,7 @@ export const VIEWS: readonly (readonly [name: string, address: string])[] = [
   ],
   ['settings', '/full/#/benchmarks/b-sweep?run=2&part=settings'],
   ['doubtful', '/full/#/benchmarks/b-doubtful'],
+  ['unbegun', '/full/#/benchmarks/b-unbegun'],
   ['failed', '/full/#/benchmarks/b-failed'],
   [
     'compare',

@@ -1,4 +1,4 @@
-import type { Alert, AlertRule, Matcher, Silence } from '../../src/api/types.ts';
+import type { Alert, AlertRule, Silence } from '../../src/api/types.ts';
 
 const MINUTE = 60_000;
 
@@ -111,7 +111,7 @@ export class Alerts {
     return alerts.map((alert) => ({ ...alert, silenced_until: this.#silencedUntil(alert) }));
   }
 
-  silence(matchers: Matcher[], until: string, comment: string): Silence {
+  silence(matchers: string[], until: string, comment: string): Silence {
     const silence = { id: `s-${this.#silences.length + 1}`, matchers, until, comment };
     this.#silences.push(silence);
     return silence;
@@ -120,7 +120,10 @@ export class Alerts {
   #silencedUntil(alert: Alert): string | null {
     const valueOf = (name: string) => (name === 'alertname' ? alert.rule : alert.labels[name]);
     const silence = this.#silences.find(({ matchers }) =>
-      matchers.every(({ name, value }) => valueOf(name) === value),
+      matchers.every((matcher) => {
+        const [, name = '', value] = /^(\w+)="(.*)"$/.exec(matcher) ?? [];
+        return valueOf(name) === value;
+      }),
     );
     return silence?.until ?? null;
   }

@@ -93,7 +93,7 @@ export function benchmarkOf(entry: Entry, now: number): Benchmark {
   const at = (unixMs: number) => new Date(unixMs).toISOString();
   return {
     id,
-    name: request.name ?? null,
+    name: request.name ?? `${request.models[0]} under load`,
     status,
     created_at: at(entry.createdAt),
     started_at: queued ? null : at(entry.createdAt + 300),
@@ -164,6 +164,13 @@ function plansOf(id: string, request: BenchmarkRequest, startUnixMs: number): Pl
   return plans;
 }
 
+/** Its first run could not begin. */
+function withUnbegun(entry: Entry): Entry {
+  const [first, ...rest] = entry.plans;
+  const error = 'connecting to gpu-1.internal:8000 was refused';
+  return first ? { ...entry, plans: [{ ...first, error }, ...rest] } : entry;
+}
+
 /** The benchmarks that the mock begins with. */
 export function firstEntries(now: number): Entry[] {
   const make = (
@@ -191,12 +198,12 @@ export function firstEntries(now: number): Entry[] {
       },
       { status: 'queued', runsDone: 0 },
     ),
-    make('b-running', 1.2, {
+    make('b-running', 12, {
       name: 'Soak, both chat models',
       models: ['llama-3.3-70b', 'qwen3-8b'],
       test_scenarios: ['short_queries'],
       concurrent_users: 24,
-      duration_minutes: 2,
+      duration_minutes: 20,
       slo,
     }),
     make('b-sweep', 95, {
@@ -224,6 +231,15 @@ export function firstEntries(now: number): Entry[] {
       },
       undefined,
       { extraErrors: 0.034, lag: 210 },
+    ),
+    withUnbegun(
+      make('b-unbegun', 700, {
+        name: 'After the restart',
+        models: ['llama-3.3-70b', 'qwen3-8b'],
+        test_scenarios: ['short_queries'],
+        concurrent_users: 8,
+        duration_seconds: 20,
+      }),
     ),
     make(
       'b-failed',

@@ -16,6 +16,8 @@ export interface Plan {
   /** Scales the client's lags. */
   lag?: number;
   maxRequests?: number;
+  /** Why it could not begin. */
+  error?: string;
 }
 
 const NANOS = 1_000_000;
@@ -43,11 +45,12 @@ const OUTPUT_TOKENS: Record<string, number> = {
 };
 
 export function loadName({ load }: Plan): string {
-  return 'users' in load ? `concurrency=${load.users}` : `request_rate=${load.rate}/s`;
+  return 'users' in load ? `concurrency=${load.users}` : `rate=${load.rate}/s`;
 }
 
 /** Every request of a run, in the order of their starts. */
 export function requestsOf(plan: Plan): RequestDetail[] {
+  if (plan.error !== undefined) return [];
   const random = new Random(plan.seed);
   const profile = profileOf(plan.model);
   const end = plan.seconds * 1e3;
@@ -106,6 +109,7 @@ function oneRequest(
   const planned = (plan.startUnixMs + plannedMs) * NANOS;
   const started = planned + Math.round(lag * NANOS);
   const origin = 'users' in plan.load ? started : planned;
+  const late = started - origin;
   const chunks: number[] = [];
   let at = ttft * NANOS;
   for (let token = 0; token < tokens && !(failure && failure.kind !== 'truncated'); token += 1) {
@@ -116,7 +120,7 @@ function oneRequest(
   }
   const last = chunks.at(-1);
   const spent = last ?? (failure?.kind === 'timeout' ? 60_000 : random.between(4, 30)) * NANOS;
-  const finished = origin + Math.round(spent) + 140_000;
+  const finished = started + Math.round(spent) + 140_000;
   const isDone = failure === null;
   const first = chunks[0];
   return {
@@ -136,17 +140,19 @@ function oneRequest(
     planned_unix_ns: planned,
     started_unix_ns: started,
     sent_unix_ns: started + 62_000,
-    headers_unix_ns: failure?.kind === 'timeout' ? null : origin + (first ?? spent) * 0.82,
-    first_token_unix_ns: first === undefined ? null : origin + first,
-    last_token_unix_ns: last === undefined ? null : origin + last,
+    headers_unix_ns: failure?.kind === 'timeout' ? null : started + (first ?? spent) * 0.82,
+    first_token_unix_ns: first === undefined ? null : started + first,
+    last_token_unix_ns: last === undefined ? null : started + last,
     finished_unix_ns: finished,
-    ttft_ms: isDone && first !== undefined ? first / NANOS : null,
+    ttft_ms: isDone && first !== undefined ? (late + first) / NANOS : null,
     e2el_ms: isDone ? (finished - origin) / NANOS : null,
     tpot_ms:
       isDone && chunks.length > 1
         ? ((last ?? 0) - (first ?? 0)) / NANOS / (chunks.length - 1)
         : null,
     schedule_lag_ms: lag,
+    held_ms: null,
+    retrying_ms: null,
     headers_lag_ms: 0.04,
     finished_lag_ms: 0.06,
     read_lag_ms_max: random.lognormal(0.12, 0.6) * (plan.lag ?? 1),
@@ -167,6 +173,7 @@ function oneRequest(
       retry_after_ms: failure.retry,
       retryable: failure.kind !== 'truncated',
     },
+    failed_attempts: [],
     chunk_ns: chunks,
     chunk_lag_ns: chunks.map(() => Math.round(random.lognormal(45_000, 0.6) * (plan.lag ?? 1))),
   };

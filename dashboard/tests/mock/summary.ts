@@ -29,18 +29,25 @@ export function summaryOf(plan: Plan, requests: readonly RequestDetail[]): RunSu
     model: plan.model,
     scenario: plan.scenario,
     load: loadName(plan),
-    error: null,
+    error: plan.error ?? null,
     convention: 'prony',
     origin: 'users' in plan.load ? 'started' : 'planned',
-    verdict: { valid: true, doubts: [] as Doubt[] },
+    verdict: { valid: true, highest_percentile: null, doubts: [] as Doubt[] },
     window_start_unix_ns: plan.startUnixMs * 1e6,
     window_end_unix_ns: (plan.startUnixMs + plan.seconds * 1e3) * 1e6,
+    window_ended_by: 'plan',
     duration: plan.seconds,
+    duration_s: plan.seconds,
+    ramp_s: 0,
+    elapsed_s: plan.seconds + 1.5,
     completed: succeeded.length,
     failed,
     warmup: 0,
     outside_window: 0,
+    retried: 0,
     retries: 0,
+    retry_causes: {},
+    mean_retrying_ms: null,
     error_rate: failed / requests.length,
     error_rate_ci95: shareBounds(failed, requests.length),
     errors,
@@ -53,6 +60,11 @@ export function summaryOf(plan: Plan, requests: readonly RequestDetail[]): RunSu
     input_tokens_source: { server: succeeded.length, tokenizer: 0, estimate: 0 },
     output_tokens_source: { server: succeeded.length, tokenizer: 0, estimate: 0 },
     tokens_per_chunk: 1,
+    empty_answers: 0,
+    completed_inside_window: inWindow.length,
+    output_tokens_inside_window: output,
+    total_tokens_inside_window: output + input,
+    good_inside_window: good.length,
     request_throughput: inWindow.length / plan.seconds,
     output_throughput: output / plan.seconds,
     total_token_throughput: (output + input) / plan.seconds,
@@ -68,16 +80,53 @@ export function summaryOf(plan: Plan, requests: readonly RequestDetail[]): RunSu
     },
     delivery:
       'users' in plan.load ? null : deliveryOf(plan.load.rate, requests.length, plan.seconds),
+    in_flight_limit: null,
     unstamped_chunk_share: 0,
     merged_chunk_share: plan.lag ? 0.031 : 0.002,
     not_streamed_share: 0,
+    short_answer_share: null,
     distinct_prompts: 75_600,
     clock_step_ms: null,
     process: { cpu_s: 0.02 * plan.seconds, cpu_cores: 0.043, memory_peak_bytes: 24_289_280 },
   } as unknown as RunSummary;
+  if (plan.error !== undefined) return unbegun(summary);
   const doubts = doubtsOf(summary, plan);
-  summary.verdict = { valid: doubts.length === 0, doubts };
+  const reach = PERCENTILES.filter(([, share]) => succeeded.length >= 10 / (1 - share)).length;
+  summary.verdict = {
+    valid: doubts.length === 0,
+    highest_percentile: ['p50', 'p90', 'p95', 'p99', 'p99.9'][reach - 1] ?? null,
+    doubts,
+  };
   return summary;
+}
+
+/** A run that could not begin: whatever follows from its window is null. */
+function unbegun(summary: RunSummary): RunSummary {
+  return {
+    ...summary,
+    duration: null,
+    ramp_s: null,
+    error_rate: null,
+    error_rate_ci95: null,
+    request_throughput: null,
+    output_throughput: null,
+    total_token_throughput: null,
+    request_goodput: null,
+    goodput_share: null,
+    goodput_share_ci95: null,
+    process: null,
+    verdict: {
+      valid: false,
+      highest_percentile: null,
+      doubts: [
+        {
+          name: 'too_few_samples',
+          message: '0 answers are too few for any percentile: p50 takes 20, p99 1,000',
+          remedy: 'send more requests or run longer',
+        },
+      ],
+    },
+  };
 }
 
 function figuresOf(requests: readonly RequestDetail[], succeeded: readonly RequestDetail[]) {
@@ -123,10 +172,10 @@ function figuresOf(requests: readonly RequestDetail[], succeeded: readonly Reque
 function doubtsOf(run: RunSummary, plan: Plan): Doubt[] {
   const doubts: Doubt[] = [];
   const total = run.completed + run.failed;
-  if (run.error_rate > 0.01) {
+  if ((run.error_rate ?? 0) > 0.01) {
     doubts.push({
       name: 'errors',
-      message: `${run.failed} of ${total} requests failed (${(run.error_rate * 100).toFixed(1)} %); the figures describe the others`,
+      message: `${run.failed} of ${total} requests failed (${((run.error_rate ?? 0) * 100).toFixed(1)} %); the figures describe the others`,
       remedy:
         'look at the errors by kind; lower the load if the server is overloaded or limits the rate',
     });
@@ -137,13 +186,6 @@ function doubtsOf(run: RunSummary, plan: Plan): Doubt[] {
       message: `requests were sent late: p99 ${run.p99_schedule_lag_ms?.toFixed(1)} ms after they were due, budget 15.5 ms`,
       remedy:
         'give the client more CPU, lower the load, raise a concurrency limit that holds requests back, or spread the load over more machines',
-    });
-  }
-  if (run.completed < 1_000) {
-    doubts.push({
-      name: 'too_few_samples',
-      message: `${run.completed} answers are too few for p99, which takes 1000`,
-      remedy: 'send more requests or run longer, or read a lower percentile',
     });
   }
   return doubts;

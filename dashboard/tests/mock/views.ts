@@ -93,12 +93,13 @@ function valuesOf(
     .filter(({ error }) => error === null)
     .flatMap((request): [number, number][] => {
       if (metric === 'itl') {
-        const origin =
-          request.origin === 'planned' ? request.planned_unix_ns : request.started_unix_ns;
         const { chunk_ns } = request;
         return chunk_ns
           .slice(1)
-          .map((at, place) => [origin + at, (at - (chunk_ns[place] ?? 0)) / NANOS]);
+          .map((at, place) => [
+            request.started_unix_ns + at,
+            (at - (chunk_ns[place] ?? 0)) / NANOS,
+          ]);
       }
       const value = { ttft: request.ttft_ms, tpot: request.tpot_ms, e2e: request.e2el_ms }[metric];
       return value === null ? [] : [[request.finished_unix_ns, value]];

@@ -62,7 +62,10 @@ export const TARGETS: readonly Target[] = PROFILES.map((profile, place) => ({
   name: profile.model,
   provider: profile.provider,
   model: profile.model,
-  url_host: profile.provider === 'openai' ? 'api.openai.com' : `gpu-${place + 1}.internal:8000`,
+  url_host:
+    { openai: 'api.openai.com', engine: null, vllm: `gpu-${place + 1}.internal:8000` }[
+      profile.provider
+    ] ?? null,
   region: profile.region,
   labels: { team: place % 2 ? 'search' : 'chat' },
   availability: [

@@ -66,6 +66,9 @@ test('a model keeps its look, a target has its model’s, and what shares a colo
 describe('timelineOf', () => {
   const record = {
     origin: 'started',
+    schedule_lag_ms: 2,
+    held_ms: null,
+    retrying_ms: null,
     planned_unix_ns: 1e9,
     started_unix_ns: 1e9 + 2e6,
     sent_unix_ns: 1e9 + 3e6,
@@ -89,9 +92,30 @@ describe('timelineOf', () => {
     expect(totalMs).toBe(93);
   });
 
-  test('places chunks after the origin that they are counted from', () => {
-    expect(timelineOf(record)).toMatchObject({ chunksMs: [52, 62, 92], gapsMs: [10, 30] });
-    expect(timelineOf({ ...record, origin: 'planned' }).chunksMs).toEqual([50, 60, 90]);
+  test('places chunks after the start, whatever latency counts from', () => {
+    for (const origin of ['planned', 'started'] as const) {
+      const timeline = timelineOf({ ...record, origin });
+      expect(timeline).toMatchObject({ chunksMs: [52, 62, 92], gapsMs: [10, 30] });
+    }
+  });
+
+  test('tells a wait for a place apart from the client’s lag, and tries from the last', () => {
+    const retried = {
+      ...record,
+      held_ms: 1.5,
+      retrying_ms: 30,
+      sent_unix_ns: 1e9 + 33e6,
+    };
+    expect(
+      timelineOf(retried)
+        .stages.slice(0, 4)
+        .map(({ name, toMs }) => [name, toMs]),
+    ).toEqual([
+      ['held', 1.5],
+      ['waiting', 2],
+      ['retrying', 32],
+      ['sending', 33],
+    ]);
   });
 
   test('leaves out what a failed request did not reach', () => {

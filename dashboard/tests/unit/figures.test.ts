@@ -91,9 +91,7 @@ test('an alert is told in its own unit, and silenced with all of its labels', ()
   expect(plain(conditionOf({ ...rule, group_by: [] }))).toBe(
     'error_rate over 5 min above 1 % for 2 min',
   );
-  const alert = { rule: 'ErrorRate', labels: { model: 'm' } } as unknown as Alert;
-  expect(matchersOf(alert)).toEqual([
-    { name: 'alertname', value: 'ErrorRate' },
-    { name: 'model', value: 'm' },
-  ]);
+  const labels = { alertname: 'ErrorRate', severity: 'warning', model: 'm' };
+  const alert = { rule: 'ErrorRate', labels } as unknown as Alert;
+  expect(matchersOf(alert)).toEqual(['alertname="ErrorRate"', 'model="m"']);
 });

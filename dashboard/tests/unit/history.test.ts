@@ -107,8 +107,9 @@ describe('LiveView', () => {
     expect(view.spend).toEqual([null, 1.5]);
   });
 
-  test('counts the windows that the server left out', () => {
-    expect(viewOf([window(0, [], 2), window(200, [], 1)]).dropped).toBe(3);
+  test('takes the windows left out as the server counts them: since the beginning', () => {
+    expect(viewOf([window(0, [], 2), window(200, [], 3)]).dropped).toBe(3);
+    expect(viewOf([]).dropped).toBe(0);
   });
 });
 

@@ -29,6 +29,7 @@ test('runs to compare are read from an address and written to it', () => {
 test.each([
   ['concurrency=1', '1 user'],
   ['concurrency=48', '48 users'],
-  ['request_rate=2.5/s', '2.5 req/s'],
+  ['rate=2.5/s', '2.5 req/s'],
+  ['rate=40/s,max=4', '40 req/s'],
   ['replay', 'replay'],
 ])('the load %s is %s', (load, expected) => expect(shortLoad(load)).toBe(expected));

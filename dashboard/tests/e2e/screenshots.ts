@@ -2,8 +2,6 @@ import { test } from '@playwright/test';
 import { VIEWS } from './views';
 
 /** Pictures of every view, for people to look at: `SCREENSHOTS=1 npm run e2e`. */
-test.skip(!process.env.SCREENSHOTS, 'pictures are taken only when asked for');
-
 for (const theme of ['light', 'dark'] as const) {
   for (const width of [1280, 400]) {
     for (const [name, address] of VIEWS) {
