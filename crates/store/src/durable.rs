@@ -16,9 +16,26 @@ mod log;
 
 mod catalog;
 
+mod rows;
+
+mod partition;
+
+mod fault;
+
+mod maintenance;
+
+mod reader;
+
+mod store;
+
 pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
 pub use codec::Malformed;
 pub use error::DurableError;
 pub use log::Ticket;
 pub use log::replay::Damage;
+pub use maintenance::{Maintained, Retention};
 pub use provenance::{Entry, Provenance, StoredRecord};
+
+pub use crate::STORED_ANCHOR;
+pub use reader::Reader;
+pub use store::{Recovery, Store, StoreSettings};

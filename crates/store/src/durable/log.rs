@@ -50,6 +50,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Stands for all records before a sequence.
+    pub(crate) const fn at(sequence: u64) -> Self {
+        Self { end: sequence }
+    }
+
     /// How many records were appended to the store up to and with these.
     #[must_use]
     pub const fn sequence(self) -> u64 {
@@ -270,9 +275,7 @@ impl Payload {
     }
 }
 
-fn encode<'a>(
-    entries: impl IntoIterator<Item = Entry<'a>>,
-) -> Result<Vec<Payload>, DurableError> {
+fn encode<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Result<Vec<Payload>, DurableError> {
     let mut payloads = Vec::new();
     let mut encoder = Encoder::default();
     for entry in entries {

@@ -56,9 +56,5 @@ impl Catalog {
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
-    Ok(Document {
-        id: row.get(0)?,
-        body: row.get(1)?,
-        updated_unix_ns: unsigned(row.get(2)?),
-    })
+    Ok(Document { id: row.get(0)?, body: row.get(1)?, updated_unix_ns: unsigned(row.get(2)?) })
 }

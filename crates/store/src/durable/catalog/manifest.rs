@@ -192,7 +192,8 @@ fn partitions(connection: &Connection) -> Result<Vec<Partition>, DurableError> {
     })?;
     let mut partitions = partitions.collect::<Result<Vec<_>, _>>()?;
     let mut runs: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
-    let mut statement = connection.prepare_cached("SELECT partition, run, rows FROM partition_run")?;
+    let mut statement =
+        connection.prepare_cached("SELECT partition, run, rows FROM partition_run")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         runs.entry(row.get(0)?).or_default().insert(row.get(1)?, unsigned(row.get(2)?));

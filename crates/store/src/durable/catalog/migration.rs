@@ -92,7 +92,9 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), DurableE
         }
         std::cmp::Ordering::Less => Err(DurableError::Damaged {
             path: path.to_owned(),
-            reason: format!("its schema is {found}, and becomes {known} once it is opened to write"),
+            reason: format!(
+                "its schema is {found}, and becomes {known} once it is opened to write"
+            ),
         }),
     }
 }

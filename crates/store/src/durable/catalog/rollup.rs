@@ -69,8 +69,7 @@ impl Catalog {
                     None => *known.entry(&row.series).or_insert(series_id(connection, row)?),
                 };
                 let place = params![row.resolution_s, series, signed(row.start_unix_s)];
-                let before: Option<Vec<u8>> =
-                    find.query_row(place, |row| row.get(0)).optional()?;
+                let before: Option<Vec<u8>> = find.query_row(place, |row| row.get(0)).optional()?;
                 let joined = before.map(|before| join(&before, &row.data)).transpose();
                 let joined = joined.map_err(|reason| DurableError::Rollup { reason })?;
                 let data = joined.as_ref().unwrap_or(&row.data);
@@ -101,10 +100,11 @@ impl Catalog {
             )?;
             let (from, to) = (signed(range.from_unix_s), signed(range.to_unix_s));
             for (id, key) in series_of(connection, range.series)? {
-                let rows = statement.query_map(params![range.resolution_s, id, from, to], |row| {
-                    let start_unix_s = unsigned(row.get(0)?);
-                    Ok(RollupPoint { start_unix_s, data: row.get(1)? })
-                })?;
+                let rows =
+                    statement.query_map(params![range.resolution_s, id, from, to], |row| {
+                        let start_unix_s = unsigned(row.get(0)?);
+                        Ok(RollupPoint { start_unix_s, data: row.get(1)? })
+                    })?;
                 let rows = rows.collect::<Result<Vec<_>, _>>()?;
                 if !rows.is_empty() {
                     points.insert(key, rows);

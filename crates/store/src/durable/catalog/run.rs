@@ -90,9 +90,8 @@ impl Catalog {
     /// Replaces what is known of a run.
     pub(crate) fn update_run(&self, run: &Run) -> Result<(), DurableError> {
         self.write(|connection| {
-            let sql = format!(
-                "UPDATE run SET ({COLUMNS}) = (?1,?2,?3,?4,?5,?6,?7,?8,?9) WHERE id = ?1"
-            );
+            let sql =
+                format!("UPDATE run SET ({COLUMNS}) = (?1,?2,?3,?4,?5,?6,?7,?8,?9) WHERE id = ?1");
             match put(connection, &sql, run)? {
                 0 => Err(DurableError::UnknownRun { id: run.id.clone() }),
                 _ => Ok(()),
@@ -137,7 +136,8 @@ fn put(connection: &Connection, sql: &str, run: &Run) -> Result<usize, DurableEr
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Run, DurableError>> {
     let id: String = row.get(0)?;
     let (status, labels): (String, String) = (row.get(2)?, row.get(5)?);
-    let damaged = |reason: String| DurableError::Damaged { path: format!("run {id}").into(), reason };
+    let damaged =
+        |reason: String| DurableError::Damaged { path: format!("run {id}").into(), reason };
     let status = RunStatus::ALL
         .into_iter()
         .find(|known| known.as_str() == status)

@@ -23,9 +23,8 @@ impl<'a> Encoder<'a> {
     /// Appends a record.
     pub(crate) fn push(&mut self, entry: Entry<'a>) {
         let Entry { provenance, exchange, anchor } = entry;
-        let provenance = place(&mut self.provenances, provenance, |a, b| {
-            std::ptr::eq(*a, *b) || a == b
-        });
+        let provenance =
+            place(&mut self.provenances, provenance, |a, b| std::ptr::eq(*a, *b) || a == b);
         let model = self.word(&exchange.model);
         let scenario = self.word(&exchange.scenario);
         let out = &mut self.records;

@@ -92,7 +92,10 @@ pub(super) struct Frame<'a> {
 pub(super) enum Item<'a> {
     Frame(Frame<'a>),
     /// Bytes from here until there are no frame.
-    Damage { start: usize, end: usize },
+    Damage {
+        start: usize,
+        end: usize,
+    },
 }
 
 /// Reads what comes at `start`; `None` at the end. After damage it goes on with the next frame

@@ -88,10 +88,10 @@ impl Segments {
         self.0.last().map_or(otherwise, |segment| segment.number)
     }
 
-    /// Keeps those up to number `last`.
-    pub(crate) fn up_to(mut self, last: u64) -> Self {
-        self.0.retain(|segment| segment.number <= last);
-        self
+    /// The sequence after a segment's last record, as the next segment tells it.
+    pub(crate) fn end_of(&self, segment: &Segment) -> Option<u64> {
+        let next = self.0.iter().find(|other| other.number > segment.number)?;
+        next.header.map(|header| header.first)
     }
 
     /// Hands over every record from sequence `from` on, with its sequence.
@@ -101,12 +101,23 @@ impl Segments {
         mut take: impl FnMut(u64, StoredRecord) -> Result<(), DurableError>,
     ) -> Result<Report, DurableError> {
         let mut report = Report { next: from, ..Report::default() };
-        for (place, segment) in self.0.iter().enumerate() {
-            segment.read(&mut report, place + 1 == self.0.len(), &mut |sequence, record| {
+        for segment in &self.0 {
+            self.read_segment(segment, &mut report, |sequence, record| {
                 if sequence < from { Ok(()) } else { take(sequence, record) }
             })?;
         }
         Ok(report)
+    }
+
+    /// Hands over the records of one segment, and carries on in `report`.
+    pub(crate) fn read_segment(
+        &self,
+        segment: &Segment,
+        report: &mut Report,
+        mut take: impl FnMut(u64, StoredRecord) -> Result<(), DurableError>,
+    ) -> Result<(), DurableError> {
+        let is_last = self.0.last().is_some_and(|last| last.number == segment.number);
+        segment.read(report, is_last, &mut take)
     }
 
     /// Cuts the torn tails that `report` names, after a copy of each is laid into `aside`.
