@@ -26,6 +26,8 @@ mod maintenance;
 
 mod reader;
 
+mod query;
+
 mod store;
 
 pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
@@ -37,5 +39,6 @@ pub use maintenance::{Maintained, Retention};
 pub use provenance::{Entry, Provenance, StoredRecord};
 
 pub use crate::STORED_ANCHOR;
+pub use query::{Answer, AnswerFormat, QueryLimits};
 pub use reader::Reader;
 pub use store::{Recovery, Store, StoreSettings};

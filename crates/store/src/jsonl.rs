@@ -73,7 +73,7 @@ fn close(out: &mut Vec<u8>, bracket: u8) {
 }
 
 /// Appends a JSON string: quotes, backslashes and control characters escaped, the rest as it is.
-fn append_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn append_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     let needs_escape = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';

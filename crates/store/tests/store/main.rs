@@ -6,5 +6,7 @@ mod durable;
 mod fixture;
 mod formats;
 mod generated;
+mod kill;
 mod pyarrow;
+mod query;
 mod recorder;

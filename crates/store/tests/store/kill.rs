@@ -1,0 +1,133 @@
+//! The writer is killed outright, again and again: what it acknowledged is there.
+//!
+//! This test's own program is the writer, started as a child that runs one ignored test. It prints
+//! the number of each batch once the store says that it is kept, and the parent kills it at some
+//! moment.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::Seed;
+use store::durable::{Reader, Retention};
+
+use crate::durable::{append, open};
+
+/// Tells the child where the store is.
+const FOLDER: &str = "PRONY_TEST_STORE";
+/// How many records go into a batch.
+const BATCH: u64 = 50;
+/// How many batches a child writes at most.
+const BATCHES_MAX: usize = 2_000;
+
+#[test]
+fn what_was_acknowledged_survives_five_kills() {
+    survive(5);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn what_was_acknowledged_survives_a_hundred_kills() {
+    survive(100);
+}
+
+fn survive(rounds: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Seed(rounds).random();
+    let mut acknowledged = 0;
+    for round in 0..rounds {
+        let wait = Duration::from_micros(random.below(60_000));
+        acknowledged = acknowledged.max(write_and_kill(folder.path(), wait));
+        // Read before the writer comes back, and after.
+        check(&Reader::open(folder.path()).unwrap(), acknowledged, round);
+        let store = open(folder.path());
+        check(store.reader(), acknowledged, round);
+    }
+    assert!(acknowledged > rounds, "hardly anything was written: {acknowledged} batches");
+}
+
+/// Every record up to the end of the acknowledged batches is there once, and no other but those of
+/// batches that were on their way.
+fn check(reader: &Reader, acknowledged: u64, round: u64) {
+    let mut indices = Vec::new();
+    let known = reader.records("kill", |record| {
+        indices.push(record.exchange.id.index);
+        Ok(())
+    });
+    // Where the first round ends before anything was kept there is no run.
+    assert!(known.is_ok() || acknowledged == 0, "round {round}: {known:?}");
+    indices.sort_unstable();
+    let expected: Vec<u64> = (0..indices.len() as u64).collect();
+    assert_eq!(indices, expected, "round {round}: a record is missing or there twice");
+    assert!(indices.len() as u64 >= acknowledged * BATCH, "round {round}: records were lost");
+}
+
+/// A child, killed when it is dropped.
+struct Writer(Child);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Runs the writer until some time after its first word, and returns how many batches the store
+/// acknowledged.
+fn write_and_kill(folder: &Path, wait: Duration) -> u64 {
+    let mut child = Writer(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kill::writer", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(FOLDER, folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut output = BufReader::new(child.0.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("kept") && output.read_line(&mut text).unwrap() > 0 {}
+    std::thread::sleep(wait);
+    drop(child);
+    output.read_to_string(&mut text).unwrap();
+    // The last line may be cut short.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let numbers = whole.lines().filter_map(|line| line.strip_prefix("kept ")?.parse().ok());
+    numbers.max().unwrap_or(0)
+}
+
+/// The child: goes on where the store ends, batch after batch, and keeps it in shape meanwhile.
+#[test]
+#[ignore = "is killed by the test that starts it"]
+#[expect(clippy::disallowed_methods, reason = "the parent says by it where the store is")]
+fn writer() {
+    let folder = std::env::var_os(FOLDER).expect("only the tests above start this one");
+    let store = open(Path::new(&folder));
+    let mut count = 0;
+    // Where nothing was kept there is no run yet.
+    let _ = store.reader().records("kill", |_| {
+        count += 1;
+        Ok(())
+    });
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let now = Retention { grace: Duration::ZERO, ..Retention::default() };
+            while !is_over.load(Ordering::Relaxed) {
+                store.maintain(now).unwrap();
+            }
+        });
+        // A parent that is gone kills nobody, so this ends by itself.
+        for batch in (count / BATCH..).take(BATCHES_MAX) {
+            append(&store, Some("kill"), count..(batch + 1) * BATCH);
+            count = (batch + 1) * BATCH;
+            // A line of its own, since the harness leaves its own one open.
+            if writeln!(std::io::stdout(), "\nkept {}", batch + 1).is_err() {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
