@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate self as store;
 #[cfg(test)]
+#[expect(dead_code, reason = "some of it is for the tests from outside alone")]
 #[path = "../tests/store/fixture.rs"]
 mod fixture;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod parquet;
 pub mod recorder;
 pub mod stored;
 
+#[expect(clippy::disallowed_methods, reason = "the store opens its files")]
 pub mod durable;
 
 pub use column::{Record, RunLabel};

@@ -14,7 +14,7 @@ pub(crate) mod replay;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -112,7 +112,7 @@ struct Failure {
 impl Log {
     /// Opens the log for records from sequence `next`, in segments after number `after`.
     pub(crate) fn open(
-        folder: PathBuf,
+        folder: &Path,
         after: u64,
         next: u64,
         settings: LogSettings,
@@ -133,12 +133,12 @@ impl Log {
             done: Condvar::new(),
             settings,
         });
-        let committer = Committer::new(folder.clone(), after, settings.segment_bytes);
+        let committer = Committer::new(folder.to_owned(), after, settings.segment_bytes);
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || commit::run(&theirs, committer))
-            .map_err(DurableError::file("start a thread for", &folder))?;
+            .map_err(DurableError::file("start a thread for", folder))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

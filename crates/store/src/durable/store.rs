@@ -101,7 +101,7 @@ impl Store {
         let next = report.next.max(position.rolled_up.unwrap_or(0));
         let StoreSettings { commit_interval, segment_bytes, pending_bytes, .. } = settings;
         let log_settings = LogSettings { commit_interval, segment_bytes, pending_bytes };
-        let log = Log::open(folder.log(), after, next, log_settings)?;
+        let log = Log::open(&folder.log(), after, next, log_settings)?;
 
         let reader = Reader::new(folder.clone())?;
         let maintenance = Mutex::new(Upkeep { work, closed: clock.now() });

@@ -52,13 +52,32 @@ pub(crate) fn append(store: &Store, run: Option<&str>, indices: Range<u64>) {
 }
 
 fn append_at(store: &Store, run: Option<&str>, indices: Range<u64>, anchor: WallAnchor) {
+    append_records(store, run, indices, anchor).unwrap();
+}
+
+/// Appends and waits.
+pub(crate) fn try_append(
+    store: &Store,
+    run: Option<&str>,
+    indices: Range<u64>,
+) -> Result<(), DurableError> {
+    append_records(store, run, indices, fixture::anchor())
+}
+
+fn append_records(
+    store: &Store,
+    run: Option<&str>,
+    indices: Range<u64>,
+    anchor: WallAnchor,
+) -> Result<(), DurableError> {
     let provenance = provenance(run);
     let exchanges: Vec<Exchange> = indices.map(numbered).collect();
     let entries =
         exchanges.iter().map(|exchange| Entry { provenance: &provenance, exchange, anchor });
-    let ticket = store.append(entries).unwrap();
-    store.wait(ticket).unwrap();
+    let ticket = store.append(entries)?;
+    store.wait(ticket)?;
     assert!(matches!(store.poll(ticket), Some(Ok(()))));
+    Ok(())
 }
 
 pub(crate) fn indices(reader: &Reader, run: &str) -> Vec<u64> {

@@ -1,11 +1,13 @@
 //! The writer is killed outright, again and again: what it acknowledged is there.
 //!
+//! And a device that is full: what is refused is not there, and may be handed in again.
+//!
 //! This test's own program is the writer, started as a child that runs one ignored test. It prints
 //! the number of each batch once the store says that it is kept, and the parent kills it at some
 //! moment.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use domain::Seed;
 use store::durable::{Reader, Retention};
 
-use crate::durable::{append, open};
+use crate::durable::{append, open, try_append};
 
 /// Tells the child where the store is.
 const FOLDER: &str = "PRONY_TEST_STORE";
@@ -64,6 +66,52 @@ fn check(reader: &Reader, acknowledged: u64, round: u64) {
     assert!(indices.len() as u64 >= acknowledged * BATCH, "round {round}: records were lost");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_full_device_refuses_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // No file may grow beyond a mebibyte, and whoever tries is not killed but told.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::writer_until_refused", "--ignored", "--nocapture"])
+        .env(FOLDER, folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let refused = text.lines().find(|line| line.starts_with("refused")).unwrap();
+    assert!(refused.contains("records were not kept: cannot write"), "{refused}");
+    assert!(refused.contains("free some space"), "{refused}");
+
+    let reader = Reader::open(folder.path()).unwrap();
+    check(&reader, kept(&text), 0);
+    let records = reader.records("kill", |_| Ok(())).unwrap();
+    assert_eq!(records, kept(&text) * BATCH, "something that was refused is there");
+    let store = open(folder.path());
+    store.maintain(Retention::default()).unwrap();
+    check(store.reader(), kept(&text), 1);
+}
+
+/// The child of a full device: writes until it is refused, and hands in the same batch again.
+#[test]
+#[ignore = "is started by the test above"]
+fn writer_until_refused() {
+    let store = open(&folder_of_parent());
+    for batch in 0.. {
+        let range = batch * BATCH..(batch + 1) * BATCH;
+        let refused = try_append(&store, Some("kill"), range.clone());
+        if let Err(error) = &refused {
+            println!("\nrefused: {error}; {}", error.hint());
+            append(&store, Some("kill"), range);
+        }
+        println!("\nkept {}", batch + 1);
+        if refused.is_err() {
+            return;
+        }
+    }
+}
+
 /// A child, killed when it is dropped.
 struct Writer(Child);
 
@@ -93,18 +141,24 @@ fn write_and_kill(folder: &Path, wait: Duration) -> u64 {
     drop(child);
     output.read_to_string(&mut text).unwrap();
     // The last line may be cut short.
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let numbers = whole.lines().filter_map(|line| line.strip_prefix("kept ")?.parse().ok());
+    kept(text.rfind('\n').map_or("", |end| &text[..end]))
+}
+
+/// How many batches a child says were kept.
+fn kept(text: &str) -> u64 {
+    let numbers = text.lines().filter_map(|line| line.strip_prefix("kept ")?.parse().ok());
     numbers.max().unwrap_or(0)
+}
+
+fn folder_of_parent() -> PathBuf {
+    std::env::var_os(FOLDER).expect("only the tests above start this one").into()
 }
 
 /// The child: goes on where the store ends, batch after batch, and keeps it in shape meanwhile.
 #[test]
 #[ignore = "is killed by the test that starts it"]
-#[expect(clippy::disallowed_methods, reason = "the parent says by it where the store is")]
 fn writer() {
-    let folder = std::env::var_os(FOLDER).expect("only the tests above start this one");
-    let store = open(Path::new(&folder));
+    let store = open(&folder_of_parent());
     let mut count = 0;
     // Where nothing was kept there is no run yet.
     let _ = store.reader().records("kill", |_| {

@@ -63,7 +63,7 @@ fn indices(folder: &tempfile::TempDir) -> Vec<u64> {
 /// A log of one frame a record.
 fn log_of(records: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::open(folder.path().to_owned(), 0, 0, SETTINGS).unwrap();
+    let log = Log::open(folder.path(), 0, 0, SETTINGS).unwrap();
     let provenance = provenance("r1");
     for index in 0..records {
         log.append([entry(&provenance, &numbered(index))]).unwrap();
@@ -82,7 +82,7 @@ proptest! {
         split in 0_usize..20,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let log = Log::open(folder.path().to_owned(), 0, 7, SETTINGS).unwrap();
+        let log = Log::open(folder.path(), 0, 7, SETTINGS).unwrap();
         let provenances: Vec<Provenance> = labels
             .into_iter()
             .zip(["", "r1"])
@@ -160,7 +160,7 @@ proptest! {
 fn segments_follow_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let settings = LogSettings { segment_bytes: 1, ..SETTINGS };
-    let log = Log::open(folder.path().to_owned(), 4, 10, settings).unwrap();
+    let log = Log::open(folder.path(), 4, 10, settings).unwrap();
     let provenance = provenance("");
     for index in 0..3 {
         let ticket = log.append([entry(&provenance, &numbered(index))]).unwrap();
@@ -179,7 +179,7 @@ fn records_that_were_not_kept_are_void_and_may_be_appended_again() {
     let folder = parent.path().join("log");
     std::fs::create_dir(&folder).unwrap();
     let settings = LogSettings { segment_bytes: 1, ..SETTINGS };
-    let log = Log::open(folder.clone(), 0, 0, settings).unwrap();
+    let log = Log::open(&folder, 0, 0, settings).unwrap();
     let provenance = provenance("");
     let append = |index| {
         let ticket = log.append([entry(&provenance, &numbered(index))]).unwrap();
@@ -218,7 +218,7 @@ fn an_append_waits_for_room() {
     let folder = tempfile::tempdir().unwrap();
     let commit_interval = Duration::from_secs(3_600);
     let settings = LogSettings { pending_bytes: 1, commit_interval, ..SETTINGS };
-    let log = Log::open(folder.path().to_owned(), 0, 0, settings).unwrap();
+    let log = Log::open(folder.path(), 0, 0, settings).unwrap();
     let provenance = provenance("");
     for index in 0..50 {
         log.append([entry(&provenance, &numbered(index))]).unwrap();
