@@ -132,6 +132,14 @@ impl DurableError {
             Self::Damaged { .. } => {
                 "the file is left as it is, and everything else can be read; restore it from a copy"
             }
+            Self::Catalog(error)
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
+                ) =>
+            {
+                "the catalog is damaged: restore catalog.db from a copy; the records are untouched"
+            }
             Self::Catalog(_) => "check the space left on the device and the folder's permissions",
             Self::NotKept { .. } => "free some space on the device, and try again",
             Self::TooLarge { .. } => "lower the longest answer asked for",

@@ -28,12 +28,23 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// The store in `root`, made there if the folder is empty or missing.
-    pub(crate) fn create(root: &Path) -> Result<Self, DurableError> {
-        std::fs::create_dir_all(root).map_err(DurableError::file("create", root))?;
+    /// Refuses a folder that holds something else, before anything is put there.
+    pub(crate) fn refuse_foreign(root: &Path) -> Result<(), DurableError> {
         let folder = Self { root: root.to_owned() };
         match folder.check_format() {
-            Err(DurableError::NoStore { .. }) => folder.lay_out()?,
+            Err(DurableError::NoStore { .. }) => folder.check_empty(),
+            other => other,
+        }
+    }
+
+    /// The store in `root`, made there if the folder is empty.
+    pub(crate) fn create(root: &Path) -> Result<Self, DurableError> {
+        let folder = Self { root: root.to_owned() };
+        match folder.check_format() {
+            Err(DurableError::NoStore { .. }) => {
+                folder.check_empty()?;
+                write_whole(&folder.format_file(), format!("{MARK} {FORMAT}\n").as_bytes())?;
+            }
             other => other?,
         }
         for sub in [folder.log(), folder.partitions(), folder.damaged()] {
@@ -41,6 +52,23 @@ impl Folder {
         }
         sync(&folder.root)?;
         Ok(folder)
+    }
+
+    /// Refuses a store whose catalog is gone: a new one would count nothing of what is there.
+    pub(crate) fn refuse_lost_catalog(&self) -> Result<(), DurableError> {
+        let path = self.catalog();
+        if path.exists() {
+            return Ok(());
+        }
+        for folder in [self.partitions(), self.log()] {
+            let mut entries =
+                std::fs::read_dir(&folder).map_err(DurableError::file("list", &folder))?;
+            if entries.next().is_some() {
+                let reason = format!("it is gone, and {} is not empty", folder.display());
+                return Err(DurableError::Damaged { path, reason });
+            }
+        }
+        Ok(())
     }
 
     /// The store in `root`, which must be there.
@@ -96,18 +124,23 @@ impl Folder {
         }
     }
 
-    /// Makes the store where nothing is but, perhaps, what an earlier try left.
-    fn lay_out(&self) -> Result<(), DurableError> {
-        let entries =
-            std::fs::read_dir(&self.root).map_err(DurableError::file("list", &self.root))?;
+    /// Refuses a folder where something is, unless an earlier try left it.
+    fn check_empty(&self) -> Result<(), DurableError> {
+        let entries = match std::fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => {
+                let path = self.root.clone();
+                return Err(DurableError::File { action: "list", path, source });
+            }
+        };
         for entry in entries {
             let name = entry.map_err(DurableError::file("list", &self.root))?.file_name();
             if name != "FORMAT.part" && name != "LOCK" {
                 return Err(DurableError::Foreign { folder: self.root.clone() });
             }
         }
-        let text = format!("{MARK} {FORMAT}\n");
-        write_whole(&self.format_file(), text.as_bytes())
+        Ok(())
     }
 }
 

@@ -90,6 +90,8 @@ struct State {
     settled: u64,
     /// Which of them were not kept, in order.
     failures: Vec<Failure>,
+    /// Of records before this sequence that is no longer known.
+    forgotten: u64,
     /// The segments up to this one are never written again.
     closed: u64,
     /// How often an append had to wait for room.
@@ -98,6 +100,8 @@ struct State {
     is_urgent: bool,
     /// The segment is to be closed.
     close_segment: bool,
+    /// Why it could not be.
+    close_failure: Option<String>,
     is_over: bool,
 }
 
@@ -123,10 +127,12 @@ impl Log {
                 next,
                 settled: next,
                 failures: Vec::new(),
+                forgotten: 0,
                 closed: after,
                 held_back: 0,
                 is_urgent: false,
                 close_segment: false,
+                close_failure: None,
                 is_over: false,
             }),
             work: Condvar::new(),
@@ -200,12 +206,16 @@ impl Log {
     }
 
     /// Closes the segment with all that was appended so far, and returns its number.
-    pub(crate) fn close_segment(&self) -> u64 {
+    pub(crate) fn close_segment(&self) -> Result<u64, DurableError> {
         let mut state = self.shared.lock();
         state.close_segment = true;
         self.shared.work.notify_one();
         let wait = self.shared.done.wait_while(state, |state| state.close_segment);
-        wait.unwrap_or_else(PoisonError::into_inner).closed
+        let mut state = wait.unwrap_or_else(PoisonError::into_inner);
+        match state.close_failure.take() {
+            None => Ok(state.closed),
+            Some(reason) => Err(DurableError::NotKept { reason }),
+        }
     }
 }
 
@@ -237,6 +247,10 @@ impl State {
         if self.settled < ticket.end {
             return None;
         }
+        if ticket.end <= self.forgotten {
+            let reason = "it failed too long ago to say why".to_owned();
+            return Some(Err(DurableError::NotKept { reason }));
+        }
         let failure = self
             .failures
             .iter()
@@ -252,7 +266,7 @@ impl State {
             _ => self.failures.push(Failure { from, end, reason }),
         }
         if self.failures.len() > FAILURES_MAX {
-            self.failures.remove(0);
+            self.forgotten = self.failures.remove(0).end;
         }
     }
 }

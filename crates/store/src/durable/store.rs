@@ -54,11 +54,12 @@ pub struct Recovery {
 /// A store, open to write. There is one at a time.
 #[derive(Debug)]
 pub struct Store {
-    // Dropped in this order: the lock outlives whatever writes.
+    // Dropped in this order: the catalog is tidied up by the last connection, if it may write, and
+    // the lock outlives whatever writes.
     pub(super) log: Log,
+    reader: Reader,
     maintenance: Mutex<Upkeep>,
     catalog: Arc<Catalog>,
-    reader: Reader,
     folder: Folder,
     clock: Arc<dyn Clock>,
     settings: StoreSettings,
@@ -82,9 +83,11 @@ impl Store {
         settings: StoreSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), DurableError> {
+        Folder::refuse_foreign(folder)?;
         std::fs::create_dir_all(folder).map_err(DurableError::file("create", folder))?;
         let lock = Lock::take(folder)?;
         let folder = Folder::create(folder)?;
+        folder.refuse_lost_catalog()?;
         let catalog = Arc::new(Catalog::open(&folder.catalog())?);
         let work = Maintenance::open(folder.clone(), Arc::clone(&catalog), Arc::clone(&clock))?;
         work.sweep_log()?;
@@ -173,7 +176,7 @@ impl Store {
     /// Where there is no such run, or records of it cannot be told from others' yet.
     pub fn delete_run(&self, id: &str) -> Result<u64, DurableError> {
         let upkeep = self.upkeep();
-        let last = self.log.close_segment();
+        let last = self.log.close_segment()?;
         upkeep.work.seal(last, &mut Maintained::default())?;
         if self.catalog.position()?.segment < last {
             return Err(DurableError::RunBusy { id: id.to_owned() });
@@ -222,7 +225,8 @@ impl Store {
 
     /// Hands over every record that is not in the rollups, and returns what stands for them all.
     ///
-    /// Of a store that never had rollups these are the records that are still in its log.
+    /// Of a store that never had rollups these are the records that are still in its log. To be
+    /// asked before anything is appended.
     ///
     /// # Errors
     /// Where the log cannot be read.
@@ -263,7 +267,7 @@ impl Store {
         let mut upkeep = self.upkeep();
         let now = self.clock.now();
         if now.since(upkeep.closed) >= self.settings.seal_interval {
-            self.log.close_segment();
+            self.log.close_segment()?;
             upkeep.closed = now;
         }
         let mut done = Maintained::default();

@@ -222,6 +222,8 @@ fn what_is_no_store_or_a_newer_one_is_refused_and_left_alone() {
     std::fs::write(path.join("notes.txt"), "mine").unwrap();
     let refused = |path: &Path| Store::open(path, EAGER, Arc::new(SystemClock)).unwrap_err();
     assert!(matches!(refused(path), DurableError::Foreign { .. }));
+    assert_eq!(std::fs::read_dir(path).unwrap().count(), 1);
+    assert!(matches!(refused(&path.join("notes.txt/store")), DurableError::File { .. }));
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
@@ -235,6 +237,31 @@ fn what_is_no_store_or_a_newer_one_is_refused_and_left_alone() {
     assert!(matches!(refused(path), DurableError::Newer { found: 2, known: 1, .. }));
     std::fs::write(path.join("FORMAT"), "something\n").unwrap();
     assert!(matches!(refused(path), DurableError::Damaged { .. }));
+}
+
+#[test]
+fn records_outlive_their_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let store = open(path);
+    append(&store, Some("r1"), 0..3);
+    store.maintain(Retention::default()).unwrap();
+    drop(store);
+    let away = path.join("catalog.away");
+    std::fs::rename(path.join("catalog.db"), &away).unwrap();
+    for _ in 0..2 {
+        let error = Store::open(path, EAGER, Arc::new(SystemClock)).unwrap_err();
+        assert!(matches!(error, DurableError::Damaged { .. }), "{error}");
+    }
+    std::fs::write(
+        path.join("catalog.db"),
+        "no database, but as long as the head of one ".repeat(9),
+    )
+    .unwrap();
+    let error = Store::open(path, EAGER, Arc::new(SystemClock)).unwrap_err();
+    assert!(error.hint().contains("the catalog is damaged"), "{error}");
+    std::fs::rename(&away, path.join("catalog.db")).unwrap();
+    assert_eq!(indices(open(path).reader(), "r1"), [0, 1, 2]);
 }
 
 #[test]

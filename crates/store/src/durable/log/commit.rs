@@ -29,17 +29,16 @@ pub(super) fn run(shared: &Shared, mut committer: Committer) {
             true => Ok(()),
             false => committer.commit(&batch.frames, batch.first),
         };
-        if batch.close_segment {
-            committer.file = None;
-        }
+        let closed = batch.close_segment.then(|| committer.close(batch.end));
         let mut state = shared.lock();
         if let Err(error) = result {
             state.note_failure(batch.first, batch.end, Arc::from(error.to_string()));
         }
         state.settled = batch.end;
         state.closed = committer.closed();
-        if batch.close_segment {
+        if let Some(closed) = closed {
             state.close_segment = false;
+            state.close_failure = closed.err().map(|error| error.to_string());
         }
         drop(state);
         shared.done.notify_all();
@@ -82,7 +81,7 @@ pub(super) struct Committer {
     file: Option<(File, PathBuf, u64)>,
     /// The last segment's number.
     number: u64,
-    /// The first sequence of the commits that failed since the last one that did not.
+    /// From which sequence on records are void that no segment's header says so of yet.
     void_from: Option<u64>,
     segment_bytes: u64,
 }
@@ -92,21 +91,30 @@ impl Committer {
         Self { folder, file: None, number: after, void_from: None, segment_bytes }
     }
 
-    /// The last segment that is never written again.
+    /// The last segment that is never written again, and of which it is known what is void.
     const fn closed(&self) -> u64 {
-        if self.file.is_some() { self.number - 1 } else { self.number }
+        match (&self.file, self.void_from) {
+            (None, None) => self.number,
+            _ => self.number.saturating_sub(1),
+        }
+    }
+
+    /// Closes the segment. Where something in it is void, the next one has to say so first.
+    fn close(&mut self, next: u64) -> Result<(), DurableError> {
+        if self.void_from.is_some() {
+            return self.begin_segment(next);
+        }
+        self.file = None;
+        Ok(())
     }
 
     /// Brings frames to the device. Where that fails, what the segment holds of them is void, and
     /// the next commit begins another segment: after a failed sync nobody knows what the device has.
     fn commit(&mut self, frames: &[u8], first: u64) -> Result<(), DurableError> {
         let result = self.write(frames, first);
-        match &result {
-            Ok(()) => self.void_from = None,
-            Err(_) => {
-                self.void_from.get_or_insert(first);
-                self.file = None;
-            }
+        if result.is_err() {
+            self.void_from.get_or_insert(first);
+            self.file = None;
         }
         result
     }
@@ -139,6 +147,7 @@ impl Committer {
         match begun {
             Ok(file) => {
                 self.number += 1;
+                self.void_from = None;
                 self.file = Some((file, path, SEGMENT_HEADER as u64));
                 Ok(())
             }

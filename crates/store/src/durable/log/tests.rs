@@ -167,7 +167,7 @@ fn segments_follow_each_other() {
         log.wait(ticket).unwrap();
     }
     assert_eq!(log.closed(), 7);
-    assert_eq!(log.close_segment(), 7);
+    assert_eq!(log.close_segment().unwrap(), 7);
     assert_eq!(indices(&folder), [0, 1, 2]);
     let segments = Segments::list(folder.path(), 0).unwrap();
     assert_eq!(segments.iter().map(|segment| segment.number).collect::<Vec<_>>(), [5, 6, 7]);

@@ -87,7 +87,7 @@ fn merging_keeps_every_record_once() {
             append(store, "r1", 0..3);
             store.maintain(Retention::default()).unwrap();
             append(store, "r1", 3..5);
-            let last = store.log.close_segment();
+            let last = store.log.close_segment().unwrap();
             store.upkeep().work.seal(last, &mut super::Maintained::default()).unwrap();
         },
         |store| store.maintain(Retention::default()).map(drop),
