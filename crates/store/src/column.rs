@@ -125,7 +125,7 @@ pub(crate) enum Entry {
     },
 }
 
-/// The name of the list of tries before the last one, which JSON Lines alone have.
+/// The name of the list of tries before the last one, which JSON Lines and the durable store have.
 pub(crate) const FAILED_ATTEMPTS: &str = "failed_attempts";
 /// The name of the list of chunk arrivals, in nanoseconds after the request started.
 pub(crate) const CHUNK_NS: &str = "chunk_ns";

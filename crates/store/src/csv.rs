@@ -46,7 +46,7 @@ fn end_line(out: &mut [u8]) {
     *last = b'\n';
 }
 
-fn append_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn append_text(out: &mut Vec<u8>, text: &str) {
     let needs_quotes =
         text.is_empty() || text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
     if !needs_quotes {

@@ -27,7 +27,11 @@ pub fn append_line(out: &mut Vec<u8>, record: &Record<'_>) {
             }
         }
     }
+    out.push(b'"');
+    out.extend_from_slice(FAILED_ATTEMPTS.as_bytes());
+    out.extend_from_slice(b"\":");
     append_attempts(out, record);
+    out.push(b',');
     append_list(out, CHUNK_NS, record.chunk_nanos().iter().copied());
     append_list(out, CHUNK_LAG_NS, record.chunk_lag_nanos().iter().map(|&lag| lag.into()));
     close(out, b'}');
@@ -58,11 +62,16 @@ fn append_column(out: &mut Vec<u8>, column: &Column, record: &Record<'_>) {
     out.push(b',');
 }
 
+/// The tries before the last one, as a line has them.
+pub(crate) fn attempts(record: &Record<'_>) -> String {
+    let mut out = Vec::new();
+    append_attempts(&mut out, record);
+    String::from_utf8(out).expect("JSON is text")
+}
+
 /// Appends the tries before the last one, an object each.
 fn append_attempts(out: &mut Vec<u8>, record: &Record<'_>) {
-    out.push(b'"');
-    out.extend_from_slice(FAILED_ATTEMPTS.as_bytes());
-    out.extend_from_slice(b"\":[");
+    out.push(b'[');
     for attempt in record.failed_attempts() {
         out.extend_from_slice(b"{\"kind\":");
         append_text(out, attempt.kind.as_str());
@@ -78,7 +87,6 @@ fn append_attempts(out: &mut Vec<u8>, record: &Record<'_>) {
         out.extend_from_slice(b"},");
     }
     close(out, b']');
-    out.push(b',');
 }
 
 fn append_list(out: &mut Vec<u8>, name: &str, values: impl ExactSizeIterator<Item = u64>) {
@@ -99,7 +107,7 @@ fn close(out: &mut Vec<u8>, bracket: u8) {
 }
 
 /// Appends a JSON string: quotes, backslashes and control characters escaped, the rest as it is.
-fn append_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn append_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     let needs_escape = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';

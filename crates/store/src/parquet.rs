@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parquet::basic::Encoding;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
@@ -116,13 +116,19 @@ fn schema() -> String {
     schema
 }
 
-fn flat_name(group: Option<&str>, column: &Column) -> String {
+pub(crate) fn flat_name(group: Option<&str>, column: &Column) -> String {
     group.map_or_else(|| column.name.to_owned(), |group| format!("{group}_{}", column.name))
 }
 
 fn properties() -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("prony version ", env!("CARGO_PKG_VERSION")).to_owned());
+    encode(WriterProperties::builder().set_created_by(CREATED_BY.to_owned())).build()
+}
+
+/// Who wrote a file, in its own words.
+pub(crate) const CREATED_BY: &str = concat!("prony version ", env!("CARGO_PKG_VERSION"));
+
+/// Gives each column the encoding that suits its values.
+pub(crate) fn encode(mut properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
     let lists = [CHUNK_NS, CHUNK_LAG_NS]
         .map(|name| ColumnPath::new([name, "list", "element"].map(str::to_owned).to_vec()));
     let counts = flat()
@@ -140,7 +146,7 @@ fn properties() -> WriterProperties {
             properties = properties.set_column_dictionary_enabled(path, false);
         }
     }
-    properties.build()
+    properties
 }
 
 /// How a column is read, and its values since the last row group.

@@ -66,11 +66,11 @@ fn json_reason(error: &serde_json::Error) -> String {
 }
 
 /// Words that nearly every line repeats, each kept once.
-#[derive(Default)]
-struct Words(Vec<Arc<str>>);
+#[derive(Debug, Default)]
+pub(crate) struct Words(Vec<Arc<str>>);
 
 impl Words {
-    fn keep(&mut self, word: String) -> Arc<str> {
+    pub(crate) fn keep(&mut self, word: &str) -> Arc<str> {
         if let Some(known) = self.0.iter().find(|known| ***known == *word) {
             return Arc::clone(known);
         }
@@ -82,62 +82,62 @@ impl Words {
 
 /// The keys of a line from which everything else follows.
 #[derive(Deserialize)]
-struct Line {
-    request_id: String,
-    server_request_id: Option<Box<str>>,
-    run_index: u64,
-    model: String,
-    scenario: String,
-    load: String,
-    user_id: u64,
-    turn: u32,
-    vantage: String,
-    warmup: bool,
-    streamed: bool,
-    attempts: u32,
-    origin: String,
-    planned_unix_ns: u64,
-    started_unix_ns: u64,
-    sent_unix_ns: Option<u64>,
-    headers_unix_ns: Option<u64>,
-    finished_unix_ns: u64,
-    held_ms: Option<f64>,
-    headers_lag_ms: Option<f64>,
-    finished_lag_ms: f64,
-    connection: Option<LineConnection>,
-    max_tokens: Option<u64>,
-    input_tokens: u64,
-    cache_read_tokens: u64,
-    cache_write_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: Option<u64>,
-    input_tokens_source: String,
-    output_tokens_source: String,
-    finish_reason: Option<String>,
-    error: Option<LineError>,
-    failed_attempts: Vec<LineAttempt>,
-    chunk_ns: Vec<u64>,
-    chunk_lag_ns: Vec<u32>,
+pub(crate) struct Line {
+    pub(crate) request_id: String,
+    pub(crate) server_request_id: Option<Box<str>>,
+    pub(crate) run_index: u64,
+    pub(crate) model: String,
+    pub(crate) scenario: String,
+    pub(crate) load: String,
+    pub(crate) user_id: u64,
+    pub(crate) turn: u32,
+    pub(crate) vantage: String,
+    pub(crate) warmup: bool,
+    pub(crate) streamed: bool,
+    pub(crate) attempts: u32,
+    pub(crate) origin: String,
+    pub(crate) planned_unix_ns: u64,
+    pub(crate) started_unix_ns: u64,
+    pub(crate) sent_unix_ns: Option<u64>,
+    pub(crate) headers_unix_ns: Option<u64>,
+    pub(crate) finished_unix_ns: u64,
+    pub(crate) held_ms: Option<f64>,
+    pub(crate) headers_lag_ms: Option<f64>,
+    pub(crate) finished_lag_ms: f64,
+    pub(crate) connection: Option<LineConnection>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) input_tokens: u64,
+    pub(crate) cache_read_tokens: u64,
+    pub(crate) cache_write_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) reasoning_tokens: Option<u64>,
+    pub(crate) input_tokens_source: String,
+    pub(crate) output_tokens_source: String,
+    pub(crate) finish_reason: Option<String>,
+    pub(crate) error: Option<LineError>,
+    pub(crate) failed_attempts: Vec<LineAttempt>,
+    pub(crate) chunk_ns: Vec<u64>,
+    pub(crate) chunk_lag_ns: Vec<u32>,
 }
 
 #[derive(Deserialize)]
-struct LineConnection {
-    resolve_ms: f64,
-    connect_ms: f64,
-    secure_ms: Option<f64>,
+pub(crate) struct LineConnection {
+    pub(crate) resolve_ms: f64,
+    pub(crate) connect_ms: f64,
+    pub(crate) secure_ms: Option<f64>,
 }
 
 #[derive(Deserialize)]
-struct LineError {
-    kind: String,
-    status: Option<u16>,
-    message: String,
-    retry_after_ms: Option<f64>,
-    retryable: bool,
+pub(crate) struct LineError {
+    pub(crate) kind: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) message: String,
+    pub(crate) retry_after_ms: Option<f64>,
+    pub(crate) retryable: bool,
 }
 
 #[derive(Deserialize)]
-struct LineAttempt {
+pub(crate) struct LineAttempt {
     kind: String,
     status: Option<u16>,
     failed_unix_ns: u64,
@@ -145,7 +145,7 @@ struct LineAttempt {
 }
 
 impl Line {
-    fn into_request(self, words: &mut Words) -> Result<StoredRequest, String> {
+    pub(crate) fn into_request(self, words: &mut Words) -> Result<StoredRequest, String> {
         let timeline = self.timeline()?;
         let failed_attempts = self.failed_attempts()?;
         let usage = Usage {
@@ -160,7 +160,7 @@ impl Line {
         Ok(StoredRequest {
             label: RunLabel {
                 run: self.run_index,
-                load: words.keep(self.load),
+                load: words.keep(&self.load),
                 origin: one_of("origin", &self.origin, origins, Origin::as_str)?,
             },
             exchange: Exchange {
@@ -168,8 +168,8 @@ impl Line {
                 server_request_id: self.server_request_id,
                 user: self.user_id,
                 turn: self.turn,
-                model: words.keep(self.model),
-                scenario: words.keep(self.scenario),
+                model: words.keep(&self.model),
+                scenario: words.keep(&self.scenario),
                 vantage: one_of("vantage", &self.vantage, vantages, Vantage::as_str)?,
                 warmup: self.warmup,
                 streamed: self.streamed,

@@ -1,0 +1,44 @@
+//! The durable store: every request's record, the runs they belong to, and what they add up to.
+//!
+//! A record goes through the [`log`], which makes it survive a crash within moments, and from there
+//! into partitions: Parquet files of an hour each. [`folder`] says what lies where. Read the modules
+//! in this order.
+
+mod folder;
+
+mod error;
+
+mod provenance;
+
+mod codec;
+
+mod log;
+
+mod catalog;
+
+mod rows;
+
+mod partition;
+
+mod fault;
+
+mod maintenance;
+
+mod reader;
+
+mod query;
+
+mod store;
+
+pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
+pub use codec::Malformed;
+pub use error::DurableError;
+pub use log::Ticket;
+pub use log::replay::Damage;
+pub use maintenance::{Maintained, Retention};
+pub use provenance::{Entry, Provenance, StoredRecord};
+
+pub use crate::STORED_ANCHOR;
+pub use query::{Answer, AnswerFormat, QueryLimits};
+pub use reader::Reader;
+pub use store::{Recovery, Store, StoreSettings};
