@@ -60,7 +60,7 @@ impl Pair<'_> {
         std::fs::create_dir_all(&self.folder)?;
         let server = Server::start(self)?;
         let url = format!("http://127.0.0.1:{}", server.port);
-        let mut bench = pinned(self.cores.client(), &["bench", "--url", &url]);
+        let mut bench = pinned(self.cores.client(), &["bench", "--quiet", "--url", &url]);
         bench
             .args(["--model", "sim", "--endpoint-type", "chat", "--max-tokens", "32"])
             .args(["--scenario", "short_queries", "--no-progress", "--output-dir"])
