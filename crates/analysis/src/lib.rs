@@ -5,9 +5,9 @@
 //! figures. Times inside are integer nanoseconds; latency figures come out in milliseconds.
 //!
 //! The first half are instruments that know nothing of models: [`percentile`], [`histogram`] and
-//! [`sketch`] summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where a run
-//! settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity curve,
-//! [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
+//! [`sketch`] summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where
+//! a run settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity
+//! curve, [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
 //! the figures of one request, a [`doubt`] is a reason not to believe a run's, [`verdict`] says what
 //! each takes, [`summary`] is what a run comes to, [`spec`] what must be known of it beforehand, and
 //! [`run`] gathers its requests; [`rollup`] keeps requests by the second for as long as anyone likes.

@@ -63,6 +63,7 @@ fn append_column(out: &mut Vec<u8>, column: &Column, record: &Record<'_>) {
 }
 
 /// The tries before the last one, as a line has them.
+#[cfg(feature = "durable")]
 pub(crate) fn attempts(record: &Record<'_>) -> String {
     let mut out = Vec::new();
     append_attempts(&mut out, record);

@@ -26,6 +26,7 @@ pub mod parquet;
 pub mod recorder;
 pub mod stored;
 
+#[cfg(feature = "durable")]
 #[expect(clippy::disallowed_methods, reason = "the store opens its files")]
 pub mod durable;
 

@@ -98,7 +98,7 @@ export interface Benchmark {
   request: BenchmarkRequest;
   progress: Progress;
   error: { title: string; detail: string; hint: string } | null;
-  links: { self: string; results: string; records: string };
+  links: { self: string; results: string };
 }
 
 export type Figure = 'ttft' | 'tpot' | 'itl' | 'e2el';

@@ -104,7 +104,6 @@ export function benchmarkOf(entry: Entry, now: number): Benchmark {
     links: {
       self: `/api/v1/benchmarks/${id}`,
       results: `/api/v1/benchmarks/${id}/results`,
-      records: `/api/v1/benchmarks/${id}/records`,
     },
   };
 }

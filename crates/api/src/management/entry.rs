@@ -112,8 +112,6 @@ struct Links {
     itself: String,
     /// What it came to.
     results: String,
-    /// Its requests, each by itself.
-    records: String,
 }
 
 impl From<&Progress> for ProgressEntry {
@@ -153,11 +151,7 @@ impl From<Benchmark> for BenchmarkEntry {
                 detail: problem.detail,
                 hint: problem.hint,
             }),
-            links: Links {
-                results: format!("{itself}/results"),
-                records: format!("{itself}/records"),
-                itself,
-            },
+            links: Links { results: format!("{itself}/results"), itself },
         }
     }
 }

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 /// The moment as RFC 3339 has it, in UTC, to the millisecond.
 pub(super) fn rfc3339(unix_nanos: u64) -> String {
-    let moment = Timestamp::from_millisecond((unix_nanos / 1_000_000).cast_signed())
-        .expect("2^64 nanoseconds after 1970 is the year 2554, and calendars go on to 9999");
-    format!("{moment:.3}")
+    let (seconds, millis) = (unix_nanos / 1_000_000_000, unix_nanos / 1_000_000 % 1_000);
+    let moment = dialect::date::to_rfc3339(seconds);
+    format!("{}.{millis:03}Z", moment.trim_end_matches('Z'))
 }
 
 /// To the millisecond: what progress is worth.
