@@ -11,7 +11,7 @@ use crate::span;
 #[must_use]
 pub fn prometheus(rules: &[Rule]) -> String {
     let mut text = String::from(
-        "# The alerts that Prony raises by itself, as `prony alerts export` writes them for \
+        "# The alerts that Prony raises by itself, as it writes them for \
          Prometheus.\n\ngroups:\n  - name: prony\n    rules:\n",
     );
     for rule in rules {

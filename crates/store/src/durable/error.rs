@@ -143,7 +143,7 @@ impl DurableError {
             Self::Catalog(_) => "check the space left on the device and the folder's permissions",
             Self::NotKept { .. } => "free some space on the device, and try again",
             Self::TooLarge { .. } => "lower the longest answer asked for",
-            Self::UnknownRun { .. } => "`prony runs list` names those there are",
+            Self::UnknownRun { .. } => "name one of the runs that the store lists",
             Self::RunExists { .. } => "give the run another id",
             Self::RunBusy { .. } => "try again in a moment",
             Self::Query { .. } => {
