@@ -2,7 +2,7 @@
 
 /// Appends an unsigned integer, seven bits a byte, lowest first (LEB128).
 #[inline]
-pub(super) fn put_count(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_count(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -12,43 +12,43 @@ pub(super) fn put_count(out: &mut Vec<u8>, mut value: u64) {
 
 /// Appends the way from `origin` to `value`, whichever is the greater: small where they are close.
 #[inline]
-pub(super) fn put_step(out: &mut Vec<u8>, value: u64, origin: u64) {
+pub fn put_step(out: &mut Vec<u8>, value: u64, origin: u64) {
     let step = value.wrapping_sub(origin).cast_signed();
     put_count(out, (step << 1 ^ step >> 63).cast_unsigned());
 }
 
 /// Appends a text's length and bytes.
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
     put_count(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
 /// Takes apart what the functions above put together.
 #[derive(Debug)]
-pub(super) struct Bytes<'a>(&'a [u8]);
+pub struct Bytes<'a>(&'a [u8]);
 
-/// The bytes are not those of a batch of records.
+/// The bytes are not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub(super) &'static str);
+pub struct Malformed(pub &'static str);
 
 impl<'a> Bytes<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
+    pub fn byte(&mut self) -> Result<u8, Malformed> {
         let (&first, rest) = self.0.split_first().ok_or(Malformed("it ends too soon"))?;
         self.0 = rest;
         Ok(first)
     }
 
     #[inline]
-    pub(super) fn count(&mut self) -> Result<u64, Malformed> {
+    pub fn count(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -61,18 +61,18 @@ impl<'a> Bytes<'a> {
     }
 
     #[inline]
-    pub(super) fn step(&mut self, origin: u64) -> Result<u64, Malformed> {
+    pub fn step(&mut self, origin: u64) -> Result<u64, Malformed> {
         let folded = self.count()?;
         Ok(origin.wrapping_add(folded >> 1 ^ (folded & 1).wrapping_neg()))
     }
 
-    pub(super) fn narrow<T: TryFrom<u64>>(&mut self) -> Result<T, Malformed> {
+    pub fn narrow<T: TryFrom<u64>>(&mut self) -> Result<T, Malformed> {
         T::try_from(self.count()?).map_err(|_| Malformed("an integer is too great"))
     }
 
     /// How many items follow. Each takes a byte or more, so that a wrong number asks for no more
     /// memory than there are bytes.
-    pub(super) fn length(&mut self) -> Result<usize, Malformed> {
+    pub fn length(&mut self) -> Result<usize, Malformed> {
         let length = self.narrow()?;
         if length > self.0.len() {
             return Err(Malformed("a length is greater than what follows"));
@@ -80,7 +80,7 @@ impl<'a> Bytes<'a> {
         Ok(length)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.length()?;
         let (text, rest) = self.0.split_at(length);
         self.0 = rest;
