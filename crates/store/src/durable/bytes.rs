@@ -30,23 +30,38 @@ pub struct Bytes<'a>(&'a [u8]);
 /// The bytes are not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub &'static str);
+pub struct Malformed(
+    /// How that shows.
+    pub &'static str,
+);
 
 impl<'a> Bytes<'a> {
+    /// What is to be taken apart.
+    #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
+    /// Whether nothing is left.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The next byte.
+    ///
+    /// # Errors
+    /// Where there is none.
     pub fn byte(&mut self) -> Result<u8, Malformed> {
         let (&first, rest) = self.0.split_first().ok_or(Malformed("it ends too soon"))?;
         self.0 = rest;
         Ok(first)
     }
 
+    /// The next integer.
+    ///
+    /// # Errors
+    /// Where there is none.
     #[inline]
     pub fn count(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
@@ -60,18 +75,29 @@ impl<'a> Bytes<'a> {
         Err(Malformed("an integer has more than 64 bits"))
     }
 
+    /// The next integer, written as a step from `origin`.
+    ///
+    /// # Errors
+    /// Where there is none.
     #[inline]
     pub fn step(&mut self, origin: u64) -> Result<u64, Malformed> {
         let folded = self.count()?;
         Ok(origin.wrapping_add(folded >> 1 ^ (folded & 1).wrapping_neg()))
     }
 
+    /// The next integer, where it fits.
+    ///
+    /// # Errors
+    /// Where there is none.
     pub fn narrow<T: TryFrom<u64>>(&mut self) -> Result<T, Malformed> {
         T::try_from(self.count()?).map_err(|_| Malformed("an integer is too great"))
     }
 
     /// How many items follow. Each takes a byte or more, so that a wrong number asks for no more
     /// memory than there are bytes.
+    ///
+    /// # Errors
+    /// Where there is none.
     pub fn length(&mut self) -> Result<usize, Malformed> {
         let length = self.narrow()?;
         if length > self.0.len() {
@@ -80,6 +106,10 @@ impl<'a> Bytes<'a> {
         Ok(length)
     }
 
+    /// The next text.
+    ///
+    /// # Errors
+    /// Where there is none.
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.length()?;
         let (text, rest) = self.0.split_at(length);
