@@ -112,6 +112,31 @@ impl Reader {
         self.catalog.rollups(range)
     }
 
+    /// Hands over the windows of ranges, each with its start, as they were at one moment: range by
+    /// range, in each series by series, in each by time. Nobody else reads by this reader meanwhile.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read, or `take` says why it cannot.
+    pub fn each_rollup(
+        &self,
+        ranges: &[RollupRange<'_>],
+        take: impl FnMut(u64, &[u8]) -> Result<(), String>,
+    ) -> Result<(), DurableError> {
+        self.catalog.each_rollup(ranges, take)
+    }
+
+    /// When the first window of each series starts that has one of this resolution, in seconds since
+    /// 1970.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub fn first_rollups(
+        &self,
+        resolution_s: u32,
+    ) -> Result<std::collections::BTreeMap<String, u64>, DurableError> {
+        self.catalog.first_rollups(resolution_s)
+    }
+
     /// Hands over every record of a run, and returns how many there are.
     ///
     /// # Errors
