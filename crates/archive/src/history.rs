@@ -1,6 +1,6 @@
 //! What is asked of what was kept.
 //!
-//! Of the rollups: [`rollups`] answers charts, [`readings`] alert rules; [`mod@grid`] picks the
+//! Of the rollups: [`rollups`] answers charts, [`History::readings`] alert rules; [`mod@grid`] picks the
 //! windows that either reads. Of the records: [`run`] is one run of a benchmark, looked at as a
 //! whole, and [`records`] its requests one by one. Everything reads files and may take its time: not
 //! for the threads that serve many.
@@ -9,13 +9,23 @@ pub mod grid;
 mod group;
 pub mod rollups;
 
+mod readings;
+
+pub mod records;
+pub mod run;
+
+use std::sync::Arc;
+
 use analysis::rollup::Resolution;
 use store::durable::{DurableError, Reader};
 
 pub use grid::{GridError, POINTS_MAX, Step};
+pub use records::{Cursor, Order, Outcomes, RecordPage, RecordQuestion};
 pub use rollups::{Quantiles, RollupQuestion, RollupSeries, Rollups};
+pub use run::{Distribution, Heatmap, Latency, RunView, Timeline};
 
 use grid::Kept;
+use run::Views;
 
 /// Why a question cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -28,26 +38,24 @@ pub enum HistoryError {
     Grid(#[from] GridError),
     /// There would be too many groups.
     #[error(
-        "there would be {groups} series and at most {max} may be; group by less, or filter",
-        max = rollups::GROUPS_MAX
+        "there would be more than {} series, and no more may be; group by less, or filter",
+        rollups::GROUPS_MAX
     )]
-    TooManyGroups {
-        /// How many.
-        groups: usize,
-    },
+    TooManyGroups,
 }
 
 /// Answers what is asked of a store. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct History {
     reader: Reader,
+    views: Arc<Views>,
 }
 
 impl History {
     /// The history that a store holds.
     #[must_use]
-    pub const fn new(reader: Reader) -> Self {
-        Self { reader }
+    pub fn new(reader: Reader) -> Self {
+        Self { reader, views: Arc::default() }
     }
 
     /// Where the windows of each resolution begin.

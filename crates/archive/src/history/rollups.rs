@@ -104,7 +104,7 @@ impl History {
             // A group that was quiet all the time is none of this time's.
             let Some(steps) = self.steps(&grid, &keys)? else { continue };
             if series.len() == GROUPS_MAX {
-                return Err(HistoryError::TooManyGroups { groups: series.len() + 1 });
+                return Err(HistoryError::TooManyGroups);
             }
             series.push(RollupSeries::new(labels, &steps, grid.step_s));
         }

@@ -8,6 +8,7 @@ use datafusion::arrow::array::RecordBatch;
 
 use super::DurableError;
 use super::catalog::{Catalog, Document, Partition, RollupPoint, RollupRange, Run};
+use super::filter::RecordFilter;
 use super::folder::Folder;
 use super::log::replay::Segments;
 use super::partition;
@@ -144,26 +145,38 @@ impl Reader {
     pub fn records(
         &self,
         run: &str,
+        take: impl FnMut(StoredRecord) -> Result<(), DurableError>,
+    ) -> Result<u64, DurableError> {
+        let count = self.pick(&RecordFilter::run(run), take)?;
+        if count == 0 && self.run(run)?.is_none() {
+            return Err(DurableError::UnknownRun { id: run.to_owned() });
+        }
+        Ok(count)
+    }
+
+    /// Hands over the records that pass the filter, and returns how many there are. They come by no
+    /// order that can be relied on.
+    ///
+    /// # Errors
+    /// Where a part of the run cannot be read.
+    pub fn pick(
+        &self,
+        filter: &RecordFilter,
         mut take: impl FnMut(StoredRecord) -> Result<(), DurableError>,
     ) -> Result<u64, DurableError> {
         let snapshot = self.snapshot()?;
         let mut count = 0;
-        let mut pick = |record: StoredRecord| {
-            if record.provenance.run.as_deref() != Some(run) {
-                return Ok(());
-            }
+        let mut take = |record| {
             count += 1;
             take(record)
         };
         for partition in &snapshot.partitions {
-            if partition.file.rows_by_run.contains_key(run) {
-                partition::read(&snapshot.folder, partition, &mut pick)?;
+            if partition.file.rows_by_run.contains_key(&filter.run) {
+                partition::read(&snapshot.folder, partition, filter, &mut take)?;
             }
         }
-        snapshot.tail.into_iter().try_for_each(pick)?;
-        if count == 0 && self.run(run)?.is_none() {
-            return Err(DurableError::UnknownRun { id: run.to_owned() });
-        }
+        let mut tail = snapshot.tail.into_iter().filter(|record| filter.passes(record));
+        tail.try_for_each(take)?;
         Ok(count)
     }
 
