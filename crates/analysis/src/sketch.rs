@@ -251,7 +251,8 @@ impl Sketch {
         self.sum_nanos = self.sum_nanos.saturating_add(parts.sum_nanos);
         self.min_nanos = self.min_nanos.min(parts.min_nanos);
         self.max_nanos = self.max_nanos.max(parts.max_nanos);
-        let (Some(&(least, _)), Some(&(greatest, _))) = (parts.buckets.first(), parts.buckets.last())
+        let (Some(&(least, _)), Some(&(greatest, _))) =
+            (parts.buckets.first(), parts.buckets.last())
         else {
             return Ok(());
         };

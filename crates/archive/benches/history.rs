@@ -27,8 +27,7 @@ const TIMES: usize = 15;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let (store, _) =
-        Store::open(folder.path(), StoreSettings::default(), Arc::new(SystemClock))?;
+    let (store, _) = Store::open(folder.path(), StoreSettings::default(), Arc::new(SystemClock))?;
     for (resolution, kept_s) in [
         (Resolution::Second, 3_600),
         (Resolution::TenSeconds, 12 * 3_600),
@@ -60,7 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             group_by: BTreeSet::from([Dimension::Model]),
         };
         let (took, points) = ask(&history, &question)?;
-        println!("{name}: {points} points of {SERIES} series in {:.1} ms", took.as_secs_f64() * 1e3);
+        println!(
+            "{name}: {points} points of {SERIES} series in {:.1} ms",
+            took.as_secs_f64() * 1e3
+        );
     }
     Ok(())
 }

@@ -253,7 +253,8 @@ impl From<HistoryError> for Problem {
         match error {
             HistoryError::Store(error) => error.into(),
             HistoryError::Grid(error) => {
-                let hint = "from_unix_ms and to_unix_ms say which time, step_seconds or points how fine";
+                let hint =
+                    "from_unix_ms and to_unix_ms say which time, step_seconds or points how fine";
                 Self::bad_request(error.to_string(), hint)
             }
             HistoryError::TooManyGroups => {

@@ -9,9 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{
-    Asked, Id, RequestOf, blocking, no_such_benchmark, no_such_request, word,
-};
+use super::extract::{Asked, Id, RequestOf, blocking, no_such_benchmark, no_such_request, word};
 use super::problem::Problem;
 use super::runs::with_run;
 

@@ -17,7 +17,7 @@ use domain::{
 };
 use store::RunLabel;
 use store::durable::{
-    Entry, Provenance, Retention, RollupRow, STORED_ANCHOR, Store, StoreSettings, StoredRecord,
+    Provenance, Retention, RollupRow, STORED_ANCHOR, Store, StoreSettings, StoredRecord,
 };
 
 /// The start of 2026, in seconds since 1970.
@@ -41,7 +41,8 @@ impl Kept {
             seal_interval: Duration::ZERO,
             ..StoreSettings::default()
         };
-        let (store, _) = Store::open(folder.path(), settings, Arc::new(SystemClock)).expect("a store");
+        let (store, _) =
+            Store::open(folder.path(), settings, Arc::new(SystemClock)).expect("a store");
         let (sealed, tail) = records.split_at(records.len() / 2);
         append(&store, sealed);
         store.maintain(Retention::default()).expect("they are sealed");
@@ -117,14 +118,15 @@ fn provenance(kind: u64) -> Provenance {
 
 fn exchange(index: u64, kind: usize, started: u64, random: &mut Random) -> Exchange {
     let started = Timestamp::from_nanos(started);
-    let mut drawn = |median_ms: f64| Duration::from_secs_f64(median_ms / 1e3 * random.normal().exp());
+    let mut drawn =
+        |median_ms: f64| Duration::from_secs_f64(median_ms / 1e3 * random.normal().exp());
     let (held, ttft) = (drawn(1.0), drawn(200.0));
     let count = 1 + index % 7;
     let mut chunks = Chunks::default();
     let mut arrived = started + ttft;
     for _ in 0..count {
         chunks.push(started, Arrival::at(arrived));
-        arrived += drawn(30.0);
+        arrived = arrived + drawn(30.0);
     }
     let outcome = if index % 20 == 3 {
         chunks.clear();

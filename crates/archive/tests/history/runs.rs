@@ -138,13 +138,16 @@ fn pages_list_every_record_once_in_order() {
         }
     };
     for order in Order::ALL {
-        for (outcomes, run, limit) in
-            [(Outcomes::All, None, 7), (Outcomes::Succeeded, Some(1), 500), (Outcomes::Failed, Some(0), 1)]
-        {
+        for (outcomes, run, limit) in [
+            (Outcomes::All, None, 7),
+            (Outcomes::Succeeded, Some(1), 500),
+            (Outcomes::Failed, Some(0), 1),
+        ] {
             let takes = |record: &&StoredRecord| {
                 let is_success = record.exchange.outcome.is_success();
                 run.is_none_or(|run| record.provenance.label.run == run)
-                    && (outcomes == Outcomes::All || (outcomes == Outcomes::Succeeded) == is_success)
+                    && (outcomes == Outcomes::All
+                        || (outcomes == Outcomes::Succeeded) == is_success)
             };
             let mut expected: Vec<&StoredRecord> = kept.records.iter().filter(takes).collect();
             expected.sort_by(|one, other| {
@@ -177,5 +180,9 @@ fn one_record_has_its_chunks() {
     }
     let other = RequestId { run: 0xab, index: 50 };
     assert!(kept.history.record(BENCHMARK, other).expect("it is read").is_none());
-    assert!(kept.history.record("00000000000000ff", kept.records[0].exchange.id).is_ok_and(|found| found.is_none()));
+    assert!(
+        kept.history
+            .record("00000000000000ff", kept.records[0].exchange.id)
+            .is_ok_and(|found| found.is_none())
+    );
 }

@@ -1,6 +1,8 @@
 //! Which of a run's records are asked for.
 
-use datafusion::arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, StringViewArray};
+use datafusion::arrow::array::{
+    Array, AsArray, BooleanArray, Int64Array, RecordBatch, StringViewArray,
+};
 use datafusion::arrow::datatypes::Int64Type;
 use domain::RequestId;
 
@@ -66,4 +68,3 @@ fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringViewArray, 
 fn missing(name: &str) -> String {
     format!("there is no column {name} of its kind")
 }
-

@@ -12,9 +12,8 @@ const BUCKETS_MAX: usize = 60;
 /// The most steps and buckets of a heatmap.
 const HEATMAP_MAX: (usize, usize) = (120, 40);
 /// The quantiles of a curve that every distribution has.
-const SHARES: [f64; 16] = [
-    0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
-];
+const SHARES: [f64; 16] =
+    [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 /// Those that it has where there are enough values for them.
 const RARE_SHARES: [f64; 2] = [0.9995, 0.9999];
 
