@@ -60,7 +60,7 @@ impl TargetSettings {
         let (known, named) = match &means {
             Some(Means::Remote(target)) => {
                 let host = &target.url.host;
-                (hosted::provider_of(host).map_or_else(|| host.clone(), str::to_owned), None)
+                (hosted::label(host), None)
             }
             Some(Means::Embedded { file, .. }) => {
                 ("engine".to_owned(), Some(engine_source::name_of(file)))
