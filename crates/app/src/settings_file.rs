@@ -3,25 +3,28 @@
 //! Everything that is wrong is told at once, each with its line: keys nobody knows with the nearest
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
-//! what is wrong; [`server`], [`target`] and [`scenario`] are what the tables mean; [`key`] makes
-//! keys for it.
+//! what is wrong; [`server`], [`store`], [`target`] and [`scenario`] are what the tables mean, and
+//! [`catalogue`] makes of the last two what benchmarks may name; [`key`] makes keys for the server.
 
 mod reader;
 
+mod catalogue;
 mod key;
 mod scenario;
 mod server;
+mod store;
 mod target;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use control::Scenario;
 use toml::de::DeTable;
 
 use self::reader::{Faults, Table};
-use self::scenario::ScenarioSettings;
-use self::server::ServerSettings;
+pub(crate) use self::server::ServerSettings;
+pub(crate) use self::store::StoreSettings;
 use self::target::TargetSettings;
 use crate::failure::{Exit, UserError};
 use crate::{Outcome, output};
@@ -53,9 +56,12 @@ pub(crate) fn main(command: &ConfigCommand) -> Outcome {
 /// What the file asks for.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    server: ServerSettings,
+    /// Where the server listens, and to whom it answers.
+    pub(crate) server: ServerSettings,
+    /// Where records are kept.
+    pub(crate) store: StoreSettings,
     targets: Vec<TargetSettings>,
-    scenarios: Vec<ScenarioSettings>,
+    scenarios: Vec<Scenario>,
 }
 
 impl Settings {
@@ -86,11 +92,11 @@ impl Settings {
         }
         let mut root = Table::root(document.get_ref(), folder, &faults);
         let targets = root.tables("targets").into_iter().filter_map(TargetSettings::read).collect();
-        let scenarios =
-            root.tables("scenarios").into_iter().filter_map(ScenarioSettings::read).collect();
+        let scenarios = root.tables("scenarios").into_iter().filter_map(scenario::read).collect();
         let server = ServerSettings::read(&mut root);
+        let store = StoreSettings::read(&mut root, folder);
         root.refuse_others();
-        if faults.is_empty() { Ok(Self { server, targets, scenarios }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { server, store, targets, scenarios }) } else { Err(faults) }
     }
 
     /// What the file asks for, in a few lines.
@@ -102,11 +108,12 @@ impl Settings {
                  `server.tls_key`, or put a proxy with TLS before it\n",
             );
         }
+        let _ = writeln!(told, "store     {}", self.store);
         for target in &self.targets {
             let _ = writeln!(told, "target    {target}");
         }
         for scenario in &self.scenarios {
-            let _ = writeln!(told, "scenario  {scenario}");
+            let _ = writeln!(told, "scenario  {}", scenario::told(scenario));
         }
         told
     }
