@@ -3,14 +3,16 @@
 //! Everything that is wrong is told at once, each with its line: keys nobody knows with the nearest
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
-//! what is wrong; [`server`], [`store`], [`target`] and [`scenario`] are what the tables mean, and
-//! [`catalogue`] makes of the last two what benchmarks may name; [`key`] makes keys for the server.
+//! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`] and [`alerts`] are what
+//! the tables mean, and [`catalogue`] is what benchmarks may name; [`key`] makes keys for the server.
 
 mod reader;
 
+mod alerts;
 mod catalogue;
 mod key;
 mod scenario;
+mod schedule;
 mod server;
 mod store;
 mod target;
@@ -18,11 +20,15 @@ mod target;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use alert::Rule;
 use clap::Subcommand;
 use control::Scenario;
 use toml::de::DeTable;
 
+pub(crate) use self::alerts::{AlertSettings, usual_rules};
 use self::reader::{Faults, Table};
+use self::schedule::Names;
+pub(crate) use self::schedule::ScheduleSettings;
 pub(crate) use self::server::ServerSettings;
 pub(crate) use self::store::StoreSettings;
 use self::target::TargetSettings;
@@ -62,6 +68,10 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     targets: Vec<TargetSettings>,
     scenarios: Vec<Scenario>,
+    /// What targets are asked again and again.
+    pub(crate) schedules: Vec<ScheduleSettings>,
+    /// What is watched, and who is told.
+    pub(crate) alerts: AlertSettings,
 }
 
 impl Settings {
@@ -70,33 +80,32 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with it.
     pub(crate) fn read(path: &Path) -> Result<Self, UserError> {
-        #[expect(clippy::disallowed_methods, reason = "app is the crate that reads settings")]
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
-                .hint("give the path of a prony.toml that this user may read")
-        })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder).map_err(|faults| faults.told(path, &text))
+        let text = text_of(path)?;
+        parse(&text, folder_of(path), Self::of).map_err(|faults| faults.told(path, &text))
     }
 
-    fn parse(text: &str, folder: &Path) -> Result<Self, Faults> {
-        let faults = Faults::default();
-        let (document, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            for error in errors {
-                // The error's own display shows the line, which may hold a secret.
-                let at = error.span().map_or(0, |span| span.start);
-                faults.add(at, "", format!("is not TOML: {}", error.message()), None);
-            }
-            return Err(faults);
-        }
-        let mut root = Table::root(document.get_ref(), folder, &faults);
-        let targets = root.tables("targets").into_iter().filter_map(TargetSettings::read).collect();
-        let scenarios = root.tables("scenarios").into_iter().filter_map(scenario::read).collect();
+    /// Reads of the file at `path` the alert rules alone, which need neither secrets nor other files.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub(crate) fn alert_rules(path: &Path) -> Result<Vec<Rule>, UserError> {
+        let text = text_of(path)?;
+        let rules = |mut root: Table<'_>| alerts::rules(&mut root);
+        parse(&text, folder_of(path), rules).map_err(|faults| faults.told(path, &text))
+    }
+
+    fn of(mut root: Table<'_>) -> Self {
+        let (targets, scenarios) = (root.tables("targets"), root.tables("scenarios"));
+        let names = Names::of(&targets, &scenarios);
+        let targets = targets.into_iter().filter_map(TargetSettings::read).collect();
+        let scenarios = scenarios.into_iter().filter_map(scenario::read).collect();
+        let schedule = |table| ScheduleSettings::read(table, &names);
+        let schedules = root.tables("schedules").into_iter().filter_map(schedule).collect();
+        let alerts = AlertSettings::read(&mut root);
+        let store = StoreSettings::read(&mut root);
         let server = ServerSettings::read(&mut root);
-        let store = StoreSettings::read(&mut root, folder);
         root.refuse_others();
-        if faults.is_empty() { Ok(Self { server, store, targets, scenarios }) } else { Err(faults) }
+        Self { server, store, targets, scenarios, schedules, alerts }
     }
 
     /// What the file asks for, in a few lines.
@@ -115,8 +124,44 @@ impl Settings {
         for scenario in &self.scenarios {
             let _ = writeln!(told, "scenario  {}", scenario::told(scenario));
         }
+        for schedule in &self.schedules {
+            let _ = writeln!(told, "schedule  {schedule}");
+        }
+        let _ = writeln!(told, "alerts    {}", self.alerts);
+        for receiver in &self.alerts.receivers {
+            let _ = writeln!(told, "receiver  {}", alerts::told(receiver));
+        }
         told
     }
+}
+
+fn text_of(path: &Path) -> Result<String, UserError> {
+    #[expect(clippy::disallowed_methods, reason = "app is the crate that reads settings")]
+    std::fs::read_to_string(path).map_err(|error| {
+        UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
+            .hint("give the path of a prony.toml that this user may read")
+    })
+}
+
+/// The folder that paths in the file at `path` count from.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// What `read` makes of the whole file, if nothing is wrong with it.
+fn parse<T>(text: &str, folder: &Path, read: impl FnOnce(Table<'_>) -> T) -> Result<T, Faults> {
+    let faults = Faults::default();
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            // The error's own display shows the line, which may hold a secret.
+            let at = error.span().map_or(0, |span| span.start);
+            faults.add(at, "", format!("is not TOML: {}", error.message()), None);
+        }
+        return Err(faults);
+    }
+    let settings = read(Table::root(document.get_ref(), folder, &faults));
+    if faults.is_empty() { Ok(settings) } else { Err(faults) }
 }
 
 #[cfg(test)]
@@ -127,7 +172,7 @@ mod tests {
 
     fn faults(text: &str) -> String {
         let path = Path::new("prony.toml");
-        match Settings::parse(text, Path::new("/nowhere")) {
+        match parse(text, Path::new("/nowhere"), Settings::of) {
             Ok(settings) => format!("in order\n{}", settings.told()),
             Err(faults) => faults.told(path, text).to_string(),
         }

@@ -1,7 +1,7 @@
 //! Where the server keeps its records, and for how long.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ pub(crate) struct StoreSettings {
 }
 
 impl StoreSettings {
-    pub(super) fn read(root: &mut Table<'_>, folder: &Path) -> Self {
-        let (mut path, mut retention) = (folder.join(FOLDER_DEFAULT), Retention::default());
+    pub(super) fn read(root: &mut Table<'_>) -> Self {
+        let (mut path, mut retention) = (root.resolved(FOLDER_DEFAULT), Retention::default());
         if let Some(mut table) = root.table("store") {
             path = table.path("path").unwrap_or(path);
             if path.is_file() {
@@ -58,7 +58,8 @@ impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no time to keep records; write it as in 12h, 30d or 2y");
+        let wrong =
+            || format!("`{text}` is no time to keep records; write it as in 12h, 30d or 2y");
         let digits = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(digits);
         let number: u32 = number.parse().map_err(|_| wrong())?;

@@ -1,0 +1,264 @@
+//! What is watched, and who is told of it.
+//!
+//! The tables are read here, key by key, and what their values mean is for `alert` to say.
+
+use std::fmt;
+use std::time::Duration;
+
+use alert::notify::{Channel, Surroundings};
+use alert::settings::{OneOrMore, SettingError, USUAL_RULES};
+use alert::{Receiver, ReceiverSettings, Rule, RuleSettings, SecretPlace, SecretSetting, span};
+use domain::Secret;
+
+use super::reader::Table;
+use crate::output;
+use crate::value::Span;
+
+/// How often rules are evaluated where nothing is said: as the configuration that comes with
+/// Prometheus has it.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
+/// Prometheus forgets within five minutes that an alert fired, and so the other threshold it has then.
+const INTERVAL_MAX: Duration = Duration::from_secs(300);
+
+/// `[alerts]`
+#[derive(Debug)]
+pub(crate) struct AlertSettings {
+    /// How long between two evaluations.
+    pub(crate) interval: Duration,
+    /// What is watched; no two rules have the same name.
+    pub(crate) rules: Vec<Rule>,
+    /// Who is told; no two have the same name.
+    pub(crate) receivers: Vec<Receiver>,
+    /// How receivers are trusted, and where people find this Prony.
+    pub(crate) surroundings: Surroundings,
+}
+
+impl AlertSettings {
+    pub(super) fn read(root: &mut Table<'_>) -> Self {
+        let trusting = |pem| Surroundings::new(pem, None);
+        let public = || trusting(None).expect("the public authorities are sound");
+        let Some(mut table) = root.table("alerts") else {
+            let (interval, rules) = (INTERVAL_DEFAULT, usual_rules());
+            return Self { interval, rules, receivers: Vec::new(), surroundings: public() };
+        };
+        let interval = interval(&mut table);
+        let rules = rules_of(&mut table);
+        let receivers = receivers(&mut table);
+        let mut surroundings = trusting(table.file("ca_file")).unwrap_or_else(|reason| {
+            table.refuse("ca_file", format!("cannot be used: {reason}"), "");
+            public()
+        });
+        surroundings.external_url = table.text("external_url");
+        table.refuse_others();
+        Self { interval, rules, receivers, surroundings }
+    }
+}
+
+/// The rules alone.
+pub(super) fn rules(root: &mut Table<'_>) -> Vec<Rule> {
+    match root.table("alerts") {
+        Some(mut table) => rules_of(&mut table),
+        None => usual_rules(),
+    }
+}
+
+/// The rules that Prony begins with.
+pub(crate) fn usual_rules() -> Vec<Rule> {
+    let usual: toml::Table = USUAL_RULES.parse().expect("it is TOML");
+    let rules = usual.into_iter().flat_map(|(_, rules)| {
+        rules.try_into::<Vec<RuleSettings>>().expect("it lists rules and nothing else")
+    });
+    rules.map(|rule| rule.check().expect("the usual rules are sound")).collect()
+}
+
+fn interval(table: &mut Table<'_>) -> Duration {
+    let Some(Span(interval)) = table.parsed("interval") else { return INTERVAL_DEFAULT };
+    if !(Duration::from_secs(1)..=INTERVAL_MAX).contains(&interval) {
+        table.refuse("interval", "is not from 1s to 5m", "15s is usual");
+    }
+    interval
+}
+
+/// The usual rules, where they are wanted, and the file's own. One of the same name stands in the
+/// place of a usual one.
+fn rules_of(table: &mut Table<'_>) -> Vec<Rule> {
+    let are_wanted = table.switch("usual_rules").unwrap_or(true);
+    let mut rules = if are_wanted { usual_rules() } else { Vec::new() };
+    let mut names = Vec::new();
+    for mut table in table.list("rules") {
+        if let Some(rule) = rule(&mut table) {
+            refuse_twice(&table, &mut names, &rule.name);
+            match rules.iter_mut().find(|usual| usual.name == rule.name) {
+                Some(usual) => *usual = rule,
+                None => rules.push(rule),
+            }
+        }
+        table.refuse_others();
+    }
+    rules
+}
+
+/// `[[alerts.rules]]`
+fn rule(table: &mut Table<'_>) -> Option<Rule> {
+    let faults = table.faults();
+    let filters = table.words_by_name("where").into_iter();
+    let optional = |table: &mut Table<'_>, key| table.text(key);
+    let name = required(table, "name", "name = \"SlowAnswers\"");
+    let metric = required(table, "metric", "metric = \"e2e_p95\"");
+    let (above, below) = (optional(table, "above"), optional(table, "below"));
+    let clear = optional(table, "clear");
+    let window = required(table, "window", "window = \"5m\"");
+    let (short_window, objective) = (optional(table, "short_window"), optional(table, "objective"));
+    let hold = optional(table, "for");
+    let group_by = table.words("group_by").unwrap_or_default();
+    let severity = required(table, "severity", "severity = \"warning\"");
+    let settings = RuleSettings {
+        name: name?,
+        metric: metric?,
+        above,
+        below,
+        clear,
+        window: window?,
+        short_window,
+        objective,
+        hold,
+        filters: filters.map(|(name, values)| (name, OneOrMore::More(values))).collect(),
+        group_by,
+        severity: severity?,
+        summary: table.text("summary"),
+    };
+    checked(table, faults, || settings.check())
+}
+
+fn receivers(table: &mut Table<'_>) -> Vec<Receiver> {
+    let (mut receivers, mut names) = (Vec::new(), Vec::new());
+    for mut table in table.list("receivers") {
+        if let Some(receiver) = receiver(&mut table) {
+            refuse_twice(&table, &mut names, &receiver.route.receiver);
+            receivers.push(receiver);
+        }
+        table.refuse_others();
+    }
+    receivers
+}
+
+/// `[[alerts.receivers]]`
+fn receiver(table: &mut Table<'_>) -> Option<Receiver> {
+    let faults = table.faults();
+    let name = required(table, "name", "name = \"on-call\"");
+    let kind =
+        required(table, "kind", "kind = \"webhook\"; slack, alertmanager and email are others");
+    let settings = ReceiverSettings {
+        name: name.unwrap_or_default(),
+        kind: kind.unwrap_or_default(),
+        url: secret(table, "url"),
+        authorization: secret(table, "authorization"),
+        server: table.text("server"),
+        encryption: table.text("encryption"),
+        username: table.text("username"),
+        password: secret(table, "password"),
+        from: table.text("from"),
+        to: table.words("to").map(OneOrMore::More),
+        matchers: table.words("matchers").unwrap_or_default(),
+        group_by: table.words("group_by"),
+        group_wait: table.text("group_wait"),
+        group_interval: table.text("group_interval"),
+        repeat_interval: table.text("repeat_interval"),
+    };
+    let find = |place: &SecretPlace| find(table, place);
+    checked(table, faults, || settings.check(&find))
+}
+
+fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
+    if !table.has(key) {
+        table.refuse(key, "is missing", format!("write {example}"));
+    }
+    table.text(key)
+}
+
+/// What `check` makes of a table, unless more than `faults` is known to be wrong already: what is
+/// left of such a table would be blamed for what it lacks.
+fn checked<T>(
+    table: &Table<'_>,
+    faults: usize,
+    check: impl FnOnce() -> Result<T, SettingError>,
+) -> Option<T> {
+    if table.faults() > faults {
+        return None;
+    }
+    check()
+        .map_err(|SettingError { key, reason, .. }| {
+            table.refuse(key, format!("cannot be used: {reason}"), "");
+        })
+        .ok()
+}
+
+fn refuse_twice(table: &Table<'_>, names: &mut Vec<String>, name: &str) {
+    if names.iter().any(|known| known == name) {
+        table.refuse("name", "is another one's name already", "");
+    }
+    names.push(name.to_owned());
+}
+
+/// A value that may be secret: as it stands, or where it is to be found.
+fn secret(table: &mut Table<'_>, key: &'static str) -> Option<SecretSetting> {
+    if !table.has_table(key) {
+        return table.text(key).map(SecretSetting::Plain);
+    }
+    let mut place = table.table(key)?;
+    let found = match (place.text("env"), place.text("file")) {
+        (Some(variable), None) => Some(SecretPlace::Env(variable)),
+        (None, Some(file)) => Some(SecretPlace::File(file)),
+        (None, None) | (Some(_), Some(_)) => {
+            let hint = "write { env = \"NAME\" } or { file = \"PATH\" }";
+            place.refuse("", "does not say where the secret is", hint);
+            None
+        }
+    };
+    place.refuse_others();
+    found.map(SecretSetting::Elsewhere)
+}
+
+/// Finds a secret. What is wrong is said without the name of its place, where somebody may have put
+/// the secret itself.
+fn find(table: &Table<'_>, place: &SecretPlace) -> Result<Secret, String> {
+    let text = match place {
+        SecretPlace::Env(variable) => output::environment(variable)
+            .ok_or("it names a variable of the environment that is not set")?,
+        SecretPlace::File(path) =>
+        {
+            #[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
+            std::fs::read_to_string(table.resolved(path))
+                .map_err(|error| format!("it names a file that cannot be read: {error}"))?
+        }
+    };
+    match text.trim() {
+        "" => Err("what it names is empty".to_owned()),
+        secret => Ok(Secret::new(secret)),
+    }
+}
+
+impl fmt::Display for AlertSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rules.is_empty() {
+            return f.write_str("no rules");
+        }
+        let names: Vec<&str> = self.rules.iter().map(|rule| &*rule.name).collect();
+        write!(f, "every {}: {}", span::show(self.interval), names.join(", "))?;
+        if self.receivers.is_empty() { f.write_str("; nobody is told") } else { Ok(()) }
+    }
+}
+
+/// Whom it reaches, in a line without its secrets.
+pub(super) fn told(receiver: &Receiver) -> String {
+    let name = &receiver.route.receiver;
+    match &receiver.channel {
+        Channel::Webhook { .. } => format!("{name}: a webhook"),
+        Channel::Slack { .. } => format!("{name}: a webhook in Slack's form"),
+        Channel::Alertmanager { .. } => format!("{name}: an Alertmanager"),
+        Channel::Email(mailbox) => {
+            let to: Vec<String> = mailbox.to.iter().map(ToString::to_string).collect();
+            format!("{name}: e-mail to {} through {}", to.join(", "), mailbox.host)
+        }
+    }
+}

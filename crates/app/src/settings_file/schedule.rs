@@ -1,0 +1,171 @@
+//! Canaries: small loads that targets are put under again and again, to see whether they still answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use alert::span;
+use control::{Protocol, Spec};
+use domain::Seed;
+use load::{Closed, Load, Stop, workload};
+
+use super::reader::{Table, nearest};
+use crate::value::Span;
+
+/// The scenario where nothing is said.
+const SCENARIO_DEFAULT: &str = "short_queries";
+/// The shortest time between two runs.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+/// The most requests of a run: it is to watch a target, and not to weigh on it.
+const REQUESTS_MAX: u32 = 1_000;
+
+/// The names that the file gives.
+pub(super) struct Names {
+    targets: Vec<String>,
+    scenarios: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn of(targets: &[Table<'_>], scenarios: &[Table<'_>]) -> Self {
+        let names = |tables: &[Table<'_>]| tables.iter().map(|table| table.name.clone()).collect();
+        Self { targets: names(targets), scenarios: names(scenarios) }
+    }
+}
+
+/// `[schedules.NAME]`
+#[derive(Debug)]
+pub(crate) struct ScheduleSettings {
+    /// What it is called.
+    pub(crate) name: String,
+    /// Whom it asks, each in a run of its own.
+    pub(crate) targets: Vec<String>,
+    /// What it asks.
+    pub(crate) scenario: String,
+    /// From the beginning of a run to that of the next.
+    pub(crate) every: Duration,
+    /// How long a run may take; what is in flight then is given up, and has failed.
+    pub(crate) timeout: Duration,
+    /// How many requests a run has.
+    pub(crate) requests: u32,
+    /// How many users send them.
+    pub(crate) concurrent_users: u32,
+    /// The longest answer; the scenario's own limit where there is none.
+    pub(crate) max_tokens: Option<u32>,
+}
+
+impl ScheduleSettings {
+    pub(super) fn read(mut table: Table<'_>, names: &Names) -> Option<Self> {
+        let targets = targets(&mut table, names);
+        let scenario = scenario(&mut table, names);
+        let every = every(&mut table);
+        let timeout = timeout(&mut table, every);
+        let requests = table.number("requests", 1..=REQUESTS_MAX).unwrap_or(1);
+        let concurrent_users = table.number("concurrent_users", 1..=REQUESTS_MAX).unwrap_or(1);
+        if concurrent_users > requests {
+            let hint = "set `requests` to as many at least";
+            table.refuse("concurrent_users", "are more than there are requests", hint);
+        }
+        let max_tokens = table.number("max_tokens", 1..=u32::MAX);
+        let name = table.name.clone();
+        table.refuse_others();
+        let (every, timeout) = (every?, timeout?);
+        Some(Self {
+            name,
+            targets,
+            scenario,
+            every,
+            timeout,
+            requests,
+            concurrent_users,
+            max_tokens,
+        })
+    }
+
+    /// What is to be done each time, with prompts drawn from `seed`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever starts the server"))]
+    pub(crate) fn spec(&self, seed: Seed) -> Spec {
+        let users = u64::from(self.concurrent_users);
+        let closed = Closed { users, think: Duration::ZERO, requests_per_user: None };
+        let stop = Stop { requests: Some(self.requests.into()), ..Stop::default() };
+        let max_tokens = self.max_tokens.map(u64::from);
+        Spec {
+            targets: self.targets.clone(),
+            scenarios: vec![self.scenario.clone()],
+            loads: vec![Load::Closed(closed)],
+            protocol: Protocol { seed, max_tokens, ..Protocol::until(stop) },
+        }
+    }
+}
+
+fn targets(table: &mut Table<'_>, names: &Names) -> Vec<String> {
+    if names.targets.is_empty() {
+        table.refuse("target", "has nobody to ask", "name a server in [targets.NAME]");
+    }
+    let Some(targets) = table.words("target") else { return names.targets.clone() };
+    if targets.is_empty() {
+        table.refuse("target", "lists nobody", "leave it out to ask every target");
+    }
+    for (place, target) in targets.iter().enumerate() {
+        if targets[..place].contains(target) {
+            table.refuse("target", format!("names `{target}` twice"), "");
+        } else if !names.targets.is_empty() && !names.targets.contains(target) {
+            let known = names.targets.iter().map(|name| &**name).collect();
+            refuse_unknown(table, "target", target, known);
+        }
+    }
+    targets
+}
+
+fn scenario(table: &mut Table<'_>, names: &Names) -> String {
+    let Some(scenario) = table.text("scenario") else { return SCENARIO_DEFAULT.to_owned() };
+    if !names.scenarios.contains(&scenario) && scenario.parse::<workload::Scenario>().is_err() {
+        let own = names.scenarios.iter().map(|name| &**name);
+        let known = workload::Scenario::NAMES.into_iter().chain(own).collect();
+        refuse_unknown(table, "scenario", &scenario, known);
+    }
+    scenario
+}
+
+fn refuse_unknown(table: &Table<'_>, key: &str, name: &str, known: Vec<&str>) {
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("the nearest is `{near}`; there are {}", known.join(", ")),
+        None => format!("there are {}", known.join(", ")),
+    };
+    table.refuse(key, format!("names `{name}`, which is not there"), hint);
+}
+
+fn every(table: &mut Table<'_>) -> Option<Duration> {
+    if !table.has("every") {
+        table.refuse("every", "is missing", "write every = \"1m\"");
+    }
+    let Span(every) = table.parsed("every")?;
+    if every < EVERY_MIN {
+        table.refuse("every", "is less than 1s", "1m is usual");
+    }
+    Some(every)
+}
+
+/// A run that is still under way when the next is due is given up, if not before.
+fn timeout(table: &mut Table<'_>, every: Option<Duration>) -> Option<Duration> {
+    let timeout = table.parsed("timeout").map(|Span(time)| time);
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        table.refuse("timeout", "gives a run no time", "");
+    }
+    if timeout.zip(every).is_some_and(|(timeout, every)| timeout > every) {
+        let hint = "the next run is due before: lower it, or raise `every`";
+        table.refuse("timeout", "is longer than `every`", hint);
+    }
+    timeout.or(every)
+}
+
+impl fmt::Display for ScheduleSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, scenario, requests, concurrent_users, .. } = self;
+        let (every, timeout) = (span::show(self.every), span::show(self.timeout));
+        write!(f, "{name}: every {every}, {} asked {scenario}", self.targets.join(", "))?;
+        write!(f, ", requests {requests}, users {concurrent_users}, within {timeout}")?;
+        match self.max_tokens {
+            Some(max_tokens) => write!(f, ", answers up to {max_tokens} tokens"),
+            None => Ok(()),
+        }
+    }
+}
