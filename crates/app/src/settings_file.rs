@@ -170,7 +170,8 @@ mod tests {
 
     use super::*;
 
-    fn faults(text: &str) -> String {
+    /// What is said of a file: what is wrong with it, or what it asks for.
+    pub(super) fn faults(text: &str) -> String {
         let path = Path::new("prony.toml");
         match parse(text, Path::new("/nowhere"), Settings::of) {
             Ok(settings) => format!("in order\n{}", settings.told()),
@@ -219,6 +220,11 @@ input_len = "N(512"
 [scenarios.none]
 description = "nothing"
 
+[store]
+path = "data"
+retention = "30m"
+keep = "1d"
+
 [alarms]
 "#;
         assert_snapshot!(faults(text), @r#"
@@ -261,8 +267,11 @@ description = "nothing"
           line 35: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
           line 37: `scenarios.none.dataset` is missing
             help: name a file, or a length with `input_len`
-          line 40: `alarms` is no setting
-            help: there are targets, scenarios, keys, server
+          line 42: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
+          line 43: `store.keep` is no setting
+            help: there are path, retention
+          line 45: `alarms` is no setting
+            help: the nearest is `alerts`
         "#);
     }
 
@@ -285,12 +294,15 @@ description = "nothing"
         "#);
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let text = format!(
-            "server.host = \"0.0.0.0\"\n[keys.ci]\nrole = \"viewer\"\nsha256 = \"{digest}\"\n"
+            "server.host = \"0.0.0.0\"\nalerts.usual_rules = false\n[keys.ci]\nrole = \"viewer\"\n\
+             sha256 = \"{digest}\"\n"
         );
         assert_snapshot!(faults(&text), @r#"
         in order
         server    http://0.0.0.0:8080, keys ci (viewer), up to 100 benchmarks wait
         warning   keys travel in the clear: give `server.tls_certificate` and `server.tls_key`, or put a proxy with TLS before it
+        store     /nowhere/prony-data, records are kept for ever
+        alerts    no rules
         "#);
     }
 
@@ -299,6 +311,11 @@ description = "nothing"
         let text = r#"
 [server]
 port = 9000
+region = "eu-west"
+
+[store]
+path = "/var/lib/prony"
+retention = "90d"
 
 [targets.gpt]
 url = "https://api.openai.com/v1"
@@ -328,18 +345,30 @@ description = "Long prompts"
 input_len = "N(512,128)"
 output_len = 64
 tokenizer = "o200k"
+
+[schedules.canary]
+target = ["gpt", "local"]
+every = "1m"
+
+[alerts]
+usual_rules = false
 "#;
         assert_snapshot!(faults(text), @r#"
         in order
-        server    http://127.0.0.1:9000, no keys, up to 100 benchmarks wait
+        server    http://127.0.0.1:9000 in eu-west, no keys, up to 100 benchmarks wait
+        store     /var/lib/prony, records are kept for 90d
         target    gpt: gpt-4o by openai in us-east, https://api.openai.com/v1/chat/completions, no key, team=search
         target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
         target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
         scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
+        schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m
+        alerts    no rules
         "#);
         assert_snapshot!(faults(""), @r#"
         in order
         server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait
+        store     /nowhere/prony-data, records are kept for ever
+        alerts    every 15s: HighLatency, SlowFirstToken, HighErrorRate, CostThresholdExceeded, NoTraffic, ErrorBudgetBurnsFast, ErrorBudgetBurns; nobody is told
         "#);
     }
 }

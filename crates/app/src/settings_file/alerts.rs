@@ -245,7 +245,13 @@ impl fmt::Display for AlertSettings {
         }
         let names: Vec<&str> = self.rules.iter().map(|rule| &*rule.name).collect();
         write!(f, "every {}: {}", span::show(self.interval), names.join(", "))?;
-        if self.receivers.is_empty() { f.write_str("; nobody is told") } else { Ok(()) }
+        if self.receivers.is_empty() {
+            f.write_str("; nobody is told")?;
+        }
+        match &self.surroundings.external_url {
+            Some(url) => write!(f, "; messages link to {url}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -260,5 +266,127 @@ pub(super) fn told(receiver: &Receiver) -> String {
             let to: Vec<String> = mailbox.to.iter().map(ToString::to_string).collect();
             format!("{name}: e-mail to {} through {}", to.join(", "), mailbox.host)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::tests::faults;
+
+    #[test]
+    fn everything_that_is_wrong_with_rules_and_receivers_is_told_with_its_line() {
+        let text = r#"
+[alerts]
+interval = "10m"
+usual_rules = "no"
+receiver = "x"
+
+[[alerts.rules]]
+name = "Slow"
+metric = "e2e_p95"
+above = "2 parsecs"
+window = "5m"
+severity = "warning"
+
+[[alerts.rules]]
+name = "Slow Too"
+metrik = "e2e_p95"
+window = 5
+where = { source = 3 }
+severity = "warning"
+
+[[alerts.rules]]
+name = "Same"
+metric = "no_traffic"
+window = "5m"
+severity = "fatal"
+
+[[alerts.rules]]
+name = "Twice"
+metric = "no_traffic"
+window = "5m"
+severity = "warning"
+where = { colour = "red" }
+
+[[alerts.receivers]]
+name = "desk"
+kind = "webhok"
+
+[[alerts.receivers]]
+name = "pager"
+kind = "webhook"
+url = { env = "sk-secret" }
+
+[[alerts.receivers]]
+name = "slack"
+kind = "slack"
+url = { file = "sk-secret", path = "x" }
+channel = "x"
+
+[[alerts.receivers]]
+kind = "email"
+password = {}
+
+[[alerts.receivers]]
+name = "desk"
+kind = "alertmanager"
+url = "http://127.0.0.1:9093"
+authorization = "sk-secret"
+"#;
+        let told = faults(text);
+        assert!(!told.contains("sk-secret"), "{told}");
+        assert_snapshot!(told, @"");
+        assert_snapshot!(faults("alerts.rules = 3\nalerts.receivers = [3]\n"), @"");
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_stands_in_the_place_of_a_usual_one() {
+        let text = r#"
+[alerts]
+interval = "30s"
+external_url = "https://prony.example"
+
+[[alerts.rules]]
+name = "SlowAnswers"
+metric = "tpot_p99"
+above = "50ms"
+window = "5m"
+severity = "warning"
+
+[[alerts.rules]]
+name = "HighLatency"
+metric = "e2e_p95"
+above = "4s"
+clear = "3s"
+window = "5m"
+for = "10m"
+where = { model = ["gpt", "local"], source = "gateway" }
+group_by = "model"
+severity = "critical"
+
+[[alerts.receivers]]
+name = "hook"
+kind = "webhook"
+url = "http://127.0.0.1:1/x"
+
+[[alerts.receivers]]
+name = "mail"
+kind = "email"
+server = "smtp.example.com"
+from = "prony@example.com"
+to = ["a@example.com", "b@example.com"]
+"#;
+        assert_snapshot!(faults(text), @"");
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let rule = "[[alerts.rules]]\nname = 'A'\nmetric = 'no_traffic'\nwindow = '5m'\n\
+                    severity = 'warning'\n";
+        let receiver =
+            "[[alerts.receivers]]\nname = 'a'\nkind = 'slack'\nurl = 'http://a.example'\n";
+        assert_snapshot!(faults(&[rule, rule, receiver, receiver].concat()), @"");
     }
 }

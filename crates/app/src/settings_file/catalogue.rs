@@ -103,3 +103,52 @@ fn not_loaded(detail: &str, hint: &str) -> Problem {
         hint: hint.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use domain::SystemClock;
+
+    use super::super::parse;
+    use super::*;
+
+    #[tokio::test]
+    async fn benchmarks_may_name_the_files_targets_and_scenarios_and_the_named_ones() {
+        let text = r#"
+[targets.gpt]
+url = "https://api.openai.com/v1"
+model = "gpt-4o"
+region = "us-east"
+labels = { team = "search" }
+
+[targets.local]
+engine = "gone.gguf"
+llama_dir = "gone"
+
+[scenarios.exact]
+description = "Long prompts"
+input_len = 512
+"#;
+        let settings = parse(text, Path::new("/nowhere"), Settings::of).expect("it is in order");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let catalogue = settings.catalogue(&clock);
+        let names: Vec<&str> = catalogue.scenarios.iter().map(|listed| &*listed.name).collect();
+        assert_eq!(names, ["short_queries", "long_documents", "code_generation", "exact"]);
+        assert_eq!(catalogue.scenario("exact").expect("it is listed").description, "Long prompts");
+        assert!(catalogue.scenario("long_documents:3000").is_some());
+
+        let gpt = catalogue.target("gpt").expect("it is listed");
+        assert_eq!((&*gpt.provider, gpt.url_host.as_deref()), ("openai", Some("api.openai.com")));
+        assert_eq!((gpt.region.as_deref(), gpt.labels.len()), (Some("us-east"), 1));
+        let subject = (gpt.open)().await.expect("a client, which has not asked anything yet");
+        assert_eq!((&*subject.name, subject.is_embedded), ("gpt-4o", false));
+        assert_eq!(subject.description, "https://api.openai.com/v1/chat/completions");
+
+        let local = catalogue.target("local").expect("it is listed");
+        assert_eq!((&*local.provider, &local.url_host), ("engine", &None));
+        let problem = (local.open)().await.expect_err("there is no such file");
+        assert_eq!(problem.title, "The model cannot be loaded");
+        assert!(problem.detail.contains("/nowhere/gone"), "{problem}");
+    }
+}

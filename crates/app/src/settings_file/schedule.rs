@@ -6,7 +6,8 @@ use std::time::Duration;
 use alert::span;
 use control::{Protocol, Spec};
 use domain::Seed;
-use load::{Closed, Load, Stop, workload};
+use load::workload::{self, ScenarioError};
+use load::{Closed, Load, Stop};
 
 use super::reader::{Table, nearest};
 use crate::value::Span;
@@ -117,10 +118,19 @@ fn targets(table: &mut Table<'_>, names: &Names) -> Vec<String> {
 
 fn scenario(table: &mut Table<'_>, names: &Names) -> String {
     let Some(scenario) = table.text("scenario") else { return SCENARIO_DEFAULT.to_owned() };
-    if !names.scenarios.contains(&scenario) && scenario.parse::<workload::Scenario>().is_err() {
-        let own = names.scenarios.iter().map(|name| &**name);
-        let known = workload::Scenario::NAMES.into_iter().chain(own).collect();
-        refuse_unknown(table, "scenario", &scenario, known);
+    if names.scenarios.contains(&scenario) {
+        return scenario;
+    }
+    match scenario.parse::<workload::Scenario>() {
+        Ok(_) => {}
+        Err(ScenarioError::Unknown { name, .. }) => {
+            let own = names.scenarios.iter().map(|name| &**name);
+            let known = workload::Scenario::NAMES.into_iter().chain(own).collect();
+            refuse_unknown(table, "scenario", &name, known);
+        }
+        Err(error @ (ScenarioError::Length { .. } | ScenarioError::NoLength { .. })) => {
+            table.refuse("scenario", format!("cannot be used: {error}"), "");
+        }
     }
     scenario
 }
@@ -167,5 +177,70 @@ impl fmt::Display for ScheduleSettings {
             Some(max_tokens) => write!(f, ", answers up to {max_tokens} tokens"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use insta::assert_snapshot;
+
+    use super::super::tests::faults;
+    use super::super::{Settings, parse};
+    use super::*;
+
+    const TARGETS: &str = "[targets.gpt]\nurl = \"http://127.0.0.1:1\"\nmodel = \"gpt\"\n\
+                           [targets.local]\nengine = \"m.gguf\"\n\
+                           [targets.broken]\n\
+                           [scenarios.exact]\ninput_len = 64\n";
+
+    #[test]
+    fn everything_that_is_wrong_with_schedules_is_told_with_its_line() {
+        let text = r#"
+[schedules.a]
+target = ["gtp", "local", "local"]
+scenario = "short_querys"
+timeout = "2m"
+every = "1m"
+requests = 2
+concurrent_users = 3
+
+[schedules.b]
+target = []
+scenario = "long_documents:5"
+interval = "1m"
+timeout = "0s"
+
+[schedules.c]
+target = "broken"
+scenario = "exact"
+every = "10ms"
+requests = 0
+"#;
+        assert_snapshot!(faults(&format!("{TARGETS}{text}")), @"");
+        assert_snapshot!(faults("[schedules.canary]\nevery = \"1m\"\n"), @"");
+    }
+
+    #[test]
+    fn a_schedule_asks_every_target_unless_it_names_some() {
+        let text = "[targets.gpt]\nurl = \"http://127.0.0.1:1\"\nmodel = \"gpt\"\n\
+                    [targets.local]\nengine = \"m.gguf\"\n\
+                    [scenarios.exact]\ninput_len = 64\n\
+                    [schedules.all]\nevery = \"1m\"\n\
+                    [schedules.one]\nevery = \"5m\"\ntimeout = \"30s\"\ntarget = \"local\"\n\
+                    scenario = \"exact\"\nrequests = 8\nconcurrent_users = 2\nmax_tokens = 16\n\
+                    [alerts]\nusual_rules = false\n";
+        assert_snapshot!(faults(text), @"");
+
+        let settings = parse(text, Path::new(""), Settings::of).expect("it is in order");
+        let [all, one] = &*settings.schedules else { panic!("{:?}", settings.schedules) };
+        let spec = all.spec(Seed(7));
+        assert_eq!((spec.runs(), spec.protocol.max_tokens), (2, None));
+        let spec = one.spec(Seed(7));
+        assert_eq!((spec.runs(), &*spec.scenarios), (1, &["exact".to_owned()][..]));
+        assert_eq!((spec.protocol.max_tokens, spec.protocol.stop.requests), (Some(16), Some(8)));
+        let plan = spec.protocol.plan(0, "m", &spec.loads[0]);
+        assert_eq!((plan.load.to_string(), plan.check()), ("concurrency=2".to_owned(), Ok(())));
     }
 }
