@@ -337,8 +337,43 @@ authorization = "sk-secret"
 "#;
         let told = faults(text);
         assert!(!told.contains("sk-secret"), "{told}");
-        assert_snapshot!(told, @"");
-        assert_snapshot!(faults("alerts.rules = 3\nalerts.receivers = [3]\n"), @"");
+        assert_snapshot!(told, @r#"
+        error: prony.toml cannot be used:
+          line 3: `alerts.interval` is not from 1s to 5m
+            help: 15s is usual
+          line 4: `alerts.usual_rules` is neither true nor false
+            help: write it without quotes
+          line 5: `alerts.receiver` is no setting
+            help: the nearest is `receivers`
+          line 10: `alerts.rules[0].above` cannot be used: `2 parsecs` is no length of time; write it as in 500ms, 30s, 5m or 1h30m
+          line 14: `alerts.rules[1].metric` is missing
+            help: write metric = "e2e_p95"
+          line 16: `alerts.rules[1].metrik` is no setting
+            help: the nearest is `metric`
+          line 17: `alerts.rules[1].window` is no text
+            help: write window = "…"
+          line 18: `alerts.rules[1].where.source` is neither a text nor a list of texts
+            help: put it in quotes
+          line 25: `alerts.rules[2].severity` cannot be used: `fatal` is no severity; use one of warning, critical
+          line 32: `alerts.rules[3].where` cannot be used: `colour` is no label of requests; use one of model, provider, region, vantage, vantage_region, scenario, source
+          line 36: `alerts.receivers[0].kind` cannot be used: `webhok` is no kind of receiver; did you mean `webhook`?
+          line 41: `alerts.receivers[1].url` cannot be used: it names a variable of the environment that is not set
+          line 46: `alerts.receivers[2].url.path` is no setting
+            help: there are env, file
+          line 47: `alerts.receivers[2].channel` is no setting
+            help: there are name, kind, url, authorization, server, encryption, username, password, from, to, matchers, group_by, group_wait, group_interval, repeat_interval
+          line 49: `alerts.receivers[3].name` is missing
+            help: write name = "on-call"
+          line 51: `alerts.receivers[3].password` does not say where the secret is
+            help: write { env = "NAME" } or { file = "PATH" }
+          line 57: `alerts.receivers[4].authorization` cannot be used: a secret has no place in a configuration file; write { env = "NAME" } or { file = "PATH" }
+        "#);
+        assert_snapshot!(faults("alerts.rules = 3\nalerts.receivers = [3]\n"), @r#"
+        error: prony.toml cannot be used:
+          line 1: `alerts.rules` is no list of tables
+            help: write [[alerts.rules]]
+          line 2: `alerts.receivers[0]` is no table
+        "#);
     }
 
     #[test]
@@ -378,7 +413,14 @@ server = "smtp.example.com"
 from = "prony@example.com"
 to = ["a@example.com", "b@example.com"]
 "#;
-        assert_snapshot!(faults(text), @"");
+        assert_snapshot!(faults(text), @r#"
+        in order
+        server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait
+        store     /nowhere/prony-data, records are kept for ever
+        alerts    every 30s: HighLatency, SlowFirstToken, HighErrorRate, CostThresholdExceeded, NoTraffic, ErrorBudgetBurnsFast, ErrorBudgetBurns, SlowAnswers; messages link to https://prony.example
+        receiver  hook: a webhook
+        receiver  mail: e-mail to a@example.com, b@example.com through smtp.example.com
+        "#);
     }
 
     #[test]
@@ -387,6 +429,10 @@ to = ["a@example.com", "b@example.com"]
                     severity = 'warning'\n";
         let receiver =
             "[[alerts.receivers]]\nname = 'a'\nkind = 'slack'\nurl = 'http://a.example'\n";
-        assert_snapshot!(faults(&[rule, rule, receiver, receiver].concat()), @"");
+        assert_snapshot!(faults(&[rule, rule, receiver, receiver].concat()), @r#"
+        error: prony.toml cannot be used:
+          line 7: `alerts.rules[1].name` is another one's name already
+          line 16: `alerts.receivers[1].name` is another one's name already
+        "#);
     }
 }

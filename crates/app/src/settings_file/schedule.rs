@@ -218,8 +218,36 @@ scenario = "exact"
 every = "10ms"
 requests = 0
 "#;
-        assert_snapshot!(faults(&format!("{TARGETS}{text}")), @"");
-        assert_snapshot!(faults("[schedules.canary]\nevery = \"1m\"\n"), @"");
+        assert_snapshot!(faults(&format!("{TARGETS}{text}")), @r#"
+        error: prony.toml cannot be used:
+          line 6: `targets.broken.url` is missing
+            help: name a server, or a model file with `engine`
+          line 11: `schedules.a.target` names `gtp`, which is not there
+            help: the nearest is `gpt`; there are gpt, local, broken
+          line 11: `schedules.a.target` names `local` twice
+          line 12: `schedules.a.scenario` names `short_querys`, which is not there
+            help: the nearest is `short_queries`; there are short_queries, long_documents, code_generation, exact
+          line 13: `schedules.a.timeout` is longer than `every`
+            help: the next run is due before: lower it, or raise `every`
+          line 16: `schedules.a.concurrent_users` are more than there are requests
+            help: set `requests` to as many at least
+          line 18: `schedules.b.every` is missing
+            help: write every = "1m"
+          line 19: `schedules.b.target` lists nobody
+            help: leave it out to ask every target
+          line 20: `schedules.b.scenario` cannot be used: `long_documents:5` gives no length of documents; write long_documents:1000, with 100 to 1,000,000 tokens
+          line 21: `schedules.b.interval` is no setting
+            help: there are target, scenario, every, timeout, requests, concurrent_users, max_tokens
+          line 22: `schedules.b.timeout` gives a run no time
+          line 27: `schedules.c.every` is less than 1s
+            help: 1m is usual
+          line 28: `schedules.c.requests` is no whole number from 1 to 1000
+        "#);
+        assert_snapshot!(faults("[schedules.canary]\nevery = \"1m\"\n"), @r#"
+        error: prony.toml cannot be used:
+          line 1: `schedules.canary.target` has nobody to ask
+            help: name a server in [targets.NAME]
+        "#);
     }
 
     #[test]
@@ -231,7 +259,17 @@ requests = 0
                     [schedules.one]\nevery = \"5m\"\ntimeout = \"30s\"\ntarget = \"local\"\n\
                     scenario = \"exact\"\nrequests = 8\nconcurrent_users = 2\nmax_tokens = 16\n\
                     [alerts]\nusual_rules = false\n";
-        assert_snapshot!(faults(text), @"");
+        assert_snapshot!(faults(text), @r#"
+        in order
+        server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait
+        store     /nowhere/prony-data, records are kept for ever
+        target    gpt: gpt by 127.0.0.1, http://127.0.0.1:1/v1/chat/completions, no key
+        target    local: m by engine, /nowhere/m.gguf, 32 at once
+        scenario  exact: prompts of 64 tokens
+        schedule  all: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m
+        schedule  one: every 5m, local asked exact, requests 8, users 2, within 30s, answers up to 16 tokens
+        alerts    no rules
+        "#);
 
         let settings = parse(text, Path::new(""), Settings::of).expect("it is in order");
         let [all, one] = &*settings.schedules else { panic!("{:?}", settings.schedules) };
