@@ -3,14 +3,15 @@
 //! Everything that is wrong is told at once, each with its line: keys nobody knows with the nearest
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
-//! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`] and [`alerts`] are what
-//! the tables mean, and [`catalogue`] is what benchmarks may name; [`key`] makes keys for the server.
+//! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
+//! [`receiver`] are what the tables mean, and [`catalogue`] is what benchmarks may name; [`key`] makes keys for the server.
 
 mod reader;
 
 mod alerts;
 mod catalogue;
 mod key;
+mod receiver;
 mod scenario;
 mod schedule;
 mod server;
@@ -129,7 +130,7 @@ impl Settings {
         }
         let _ = writeln!(told, "alerts    {}", self.alerts);
         for receiver in &self.alerts.receivers {
-            let _ = writeln!(told, "receiver  {}", alerts::told(receiver));
+            let _ = writeln!(told, "receiver  {}", receiver::told(receiver));
         }
         told
     }

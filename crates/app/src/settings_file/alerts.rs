@@ -1,17 +1,17 @@
-//! What is watched, and who is told of it.
+//! What is watched, and how often.
 //!
-//! The tables are read here, key by key, and what their values mean is for `alert` to say.
+//! Tables are read key by key, so that everything that is wrong with them is told; what their values
+//! mean is for `alert` to say.
 
 use std::fmt;
 use std::time::Duration;
 
-use alert::notify::{Channel, Surroundings};
+use alert::notify::Surroundings;
 use alert::settings::{OneOrMore, SettingError, USUAL_RULES};
-use alert::{Receiver, ReceiverSettings, Rule, RuleSettings, SecretPlace, SecretSetting, span};
-use domain::Secret;
+use alert::{Receiver, Rule, RuleSettings, span};
 
 use super::reader::Table;
-use crate::output;
+use super::receiver;
 use crate::value::Span;
 
 /// How often rules are evaluated where nothing is said: as the configuration that comes with
@@ -43,7 +43,7 @@ impl AlertSettings {
         };
         let interval = interval(&mut table);
         let rules = rules_of(&mut table);
-        let receivers = receivers(&mut table);
+        let receivers = receiver::all(&mut table);
         let mut surroundings = trusting(table.file("ca_file")).unwrap_or_else(|reason| {
             table.refuse("ca_file", format!("cannot be used: {reason}"), "");
             public()
@@ -130,46 +130,7 @@ fn rule(table: &mut Table<'_>) -> Option<Rule> {
     checked(table, faults, || settings.check())
 }
 
-fn receivers(table: &mut Table<'_>) -> Vec<Receiver> {
-    let (mut receivers, mut names) = (Vec::new(), Vec::new());
-    for mut table in table.list("receivers") {
-        if let Some(receiver) = receiver(&mut table) {
-            refuse_twice(&table, &mut names, &receiver.route.receiver);
-            receivers.push(receiver);
-        }
-        table.refuse_others();
-    }
-    receivers
-}
-
-/// `[[alerts.receivers]]`
-fn receiver(table: &mut Table<'_>) -> Option<Receiver> {
-    let faults = table.faults();
-    let name = required(table, "name", "name = \"on-call\"");
-    let kind =
-        required(table, "kind", "kind = \"webhook\"; slack, alertmanager and email are others");
-    let settings = ReceiverSettings {
-        name: name.unwrap_or_default(),
-        kind: kind.unwrap_or_default(),
-        url: secret(table, "url"),
-        authorization: secret(table, "authorization"),
-        server: table.text("server"),
-        encryption: table.text("encryption"),
-        username: table.text("username"),
-        password: secret(table, "password"),
-        from: table.text("from"),
-        to: table.words("to").map(OneOrMore::More),
-        matchers: table.words("matchers").unwrap_or_default(),
-        group_by: table.words("group_by"),
-        group_wait: table.text("group_wait"),
-        group_interval: table.text("group_interval"),
-        repeat_interval: table.text("repeat_interval"),
-    };
-    let find = |place: &SecretPlace| find(table, place);
-    checked(table, faults, || settings.check(&find))
-}
-
-fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
+pub(super) fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
     if !table.has(key) {
         table.refuse(key, "is missing", format!("write {example}"));
     }
@@ -178,7 +139,7 @@ fn required(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<S
 
 /// What `check` makes of a table, unless more than `faults` is known to be wrong already: what is
 /// left of such a table would be blamed for what it lacks.
-fn checked<T>(
+pub(super) fn checked<T>(
     table: &Table<'_>,
     faults: usize,
     check: impl FnOnce() -> Result<T, SettingError>,
@@ -193,49 +154,11 @@ fn checked<T>(
         .ok()
 }
 
-fn refuse_twice(table: &Table<'_>, names: &mut Vec<String>, name: &str) {
+pub(super) fn refuse_twice(table: &Table<'_>, names: &mut Vec<String>, name: &str) {
     if names.iter().any(|known| known == name) {
         table.refuse("name", "is another one's name already", "");
     }
     names.push(name.to_owned());
-}
-
-/// A value that may be secret: as it stands, or where it is to be found.
-fn secret(table: &mut Table<'_>, key: &'static str) -> Option<SecretSetting> {
-    if !table.has_table(key) {
-        return table.text(key).map(SecretSetting::Plain);
-    }
-    let mut place = table.table(key)?;
-    let found = match (place.text("env"), place.text("file")) {
-        (Some(variable), None) => Some(SecretPlace::Env(variable)),
-        (None, Some(file)) => Some(SecretPlace::File(file)),
-        (None, None) | (Some(_), Some(_)) => {
-            let hint = "write { env = \"NAME\" } or { file = \"PATH\" }";
-            place.refuse("", "does not say where the secret is", hint);
-            None
-        }
-    };
-    place.refuse_others();
-    found.map(SecretSetting::Elsewhere)
-}
-
-/// Finds a secret. What is wrong is said without the name of its place, where somebody may have put
-/// the secret itself.
-fn find(table: &Table<'_>, place: &SecretPlace) -> Result<Secret, String> {
-    let text = match place {
-        SecretPlace::Env(variable) => output::environment(variable)
-            .ok_or("it names a variable of the environment that is not set")?,
-        SecretPlace::File(path) =>
-        {
-            #[expect(clippy::disallowed_methods, reason = "app opens the files users name")]
-            std::fs::read_to_string(table.resolved(path))
-                .map_err(|error| format!("it names a file that cannot be read: {error}"))?
-        }
-    };
-    match text.trim() {
-        "" => Err("what it names is empty".to_owned()),
-        secret => Ok(Secret::new(secret)),
-    }
 }
 
 impl fmt::Display for AlertSettings {
@@ -251,20 +174,6 @@ impl fmt::Display for AlertSettings {
         match &self.surroundings.external_url {
             Some(url) => write!(f, "; messages link to {url}"),
             None => Ok(()),
-        }
-    }
-}
-
-/// Whom it reaches, in a line without its secrets.
-pub(super) fn told(receiver: &Receiver) -> String {
-    let name = &receiver.route.receiver;
-    match &receiver.channel {
-        Channel::Webhook { .. } => format!("{name}: a webhook"),
-        Channel::Slack { .. } => format!("{name}: a webhook in Slack's form"),
-        Channel::Alertmanager { .. } => format!("{name}: an Alertmanager"),
-        Channel::Email(mailbox) => {
-            let to: Vec<String> = mailbox.to.iter().map(ToString::to_string).collect();
-            format!("{name}: e-mail to {} through {}", to.join(", "), mailbox.host)
         }
     }
 }
