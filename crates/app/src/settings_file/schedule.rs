@@ -109,8 +109,8 @@ fn targets(table: &mut Table<'_>, names: &Names) -> Vec<String> {
         if targets[..place].contains(target) {
             table.refuse("target", format!("names `{target}` twice"), "");
         } else if !names.targets.is_empty() && !names.targets.contains(target) {
-            let known = names.targets.iter().map(|name| &**name).collect();
-            refuse_unknown(table, "target", target, known);
+            let known: Vec<&str> = names.targets.iter().map(|name| &**name).collect();
+            refuse_unknown(table, "target", target, &known);
         }
     }
     targets
@@ -125,8 +125,8 @@ fn scenario(table: &mut Table<'_>, names: &Names) -> String {
         Ok(_) => {}
         Err(ScenarioError::Unknown { name, .. }) => {
             let own = names.scenarios.iter().map(|name| &**name);
-            let known = workload::Scenario::NAMES.into_iter().chain(own).collect();
-            refuse_unknown(table, "scenario", &name, known);
+            let known: Vec<&str> = workload::Scenario::NAMES.into_iter().chain(own).collect();
+            refuse_unknown(table, "scenario", &name, &known);
         }
         Err(error @ (ScenarioError::Length { .. } | ScenarioError::NoLength { .. })) => {
             table.refuse("scenario", format!("cannot be used: {error}"), "");
@@ -135,7 +135,7 @@ fn scenario(table: &mut Table<'_>, names: &Names) -> String {
     scenario
 }
 
-fn refuse_unknown(table: &Table<'_>, key: &str, name: &str, known: Vec<&str>) {
+fn refuse_unknown(table: &Table<'_>, key: &str, name: &str, known: &[&str]) {
     let hint = match nearest(name, known.iter().copied()) {
         Some(near) => format!("the nearest is `{near}`; there are {}", known.join(", ")),
         None => format!("there are {}", known.join(", ")),

@@ -68,3 +68,21 @@ fn a_new_key_fits_the_file() {
          alerts    no rules\n"
     );
 }
+
+#[test]
+fn the_example_in_the_documentation_is_in_order() {
+    let text = include_str!("../../../../docs/configuration.md");
+    let (_, example) = text.split_once("```toml\n").expect("there is one");
+    let (example, _) = example.split_once("```").expect("it ends");
+    let desk = Desk::new();
+    desk.write("prony.toml", example);
+    desk.write("tickets.jsonl", "{\"prompt\":\"one\"}\n");
+    let variables =
+        [("OPENAI_API_KEY", "sk-secret"), ("SLACK_URL", "https://hooks.example.com/secret")];
+    let checked = desk.prony_in(&variables, &["config", "check", "prony.toml"]);
+    assert_eq!((checked.code, &*checked.stderr), (Some(0), ""));
+    assert!(!checked.stdout.contains("secret"), "{}", checked.stdout);
+    for part in [" in eu-west", "for 30d", "\nschedule  canary: ", "SlowAnswers", "\nreceiver  "] {
+        assert!(checked.stdout.contains(part), "{part} is missing: {}", checked.stdout);
+    }
+}
