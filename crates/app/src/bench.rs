@@ -10,7 +10,7 @@ mod results;
 mod scope;
 mod server;
 pub(crate) mod settings;
-mod subject;
+pub(crate) mod subject;
 pub(crate) mod workload;
 
 use std::collections::HashMap;

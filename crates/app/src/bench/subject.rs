@@ -42,7 +42,7 @@ pub(crate) async fn open(
     }
 }
 
-fn ready_engine(engine: Engine, names: Vec<String>) -> Ready {
+pub(crate) fn ready_engine(engine: Engine, names: Vec<String>) -> Ready {
     let form = match engine.config().plain_text {
         PlainText::Said => "chat",
         PlainText::Continued => "completions",
