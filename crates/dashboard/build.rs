@@ -32,7 +32,13 @@ fn main() -> io::Result<()> {
         is_offline: env::var("CARGO_NET_OFFLINE").is_ok_and(|v| v == "true"),
         ..Tools::default()
     };
-    match pages.make(&tools) {
+    let made = pages.make(&tools);
+    if made != Made::Whole {
+        // Pages that are made by hand are embedded by the next build.
+        std::fs::create_dir_all(pages.dist())?;
+        watch(&pages.dist());
+    }
+    match made {
         Made::Whole => embed::folder(&out, &pages.dist()),
         Made::Outdated(reason) => {
             warn(&format!("the embedded dashboard is older than its sources: {reason}"));
@@ -40,9 +46,6 @@ fn main() -> io::Result<()> {
         }
         Made::Nothing(reason) => {
             warn(&format!("the program is built without its dashboard: {reason}"));
-            // So that pages made by hand are embedded by the next build.
-            std::fs::create_dir_all(pages.dist())?;
-            watch(&pages.dist());
             embed::nothing(&out, &reason)
         }
     }
