@@ -2,7 +2,7 @@
 //!
 //! JSON in UTF-8 under [`BASE`]; errors are RFC 9457 problems; every path, body and answer stands in
 //! the OpenAPI document at `/api/v1/openapi.json`, which is made from the code and has a reader's
-//! page at `/docs`. [`key`] says who may do what, [`guard`] lets nobody else through and keeps
+//! page at `/docs`; the dashboard stands at `/`. [`key`] says who may do what, [`guard`] lets nobody else through and keeps
 //! everyone within bounds, [`problem`] is what they are told; [`form`] is what one asks for,
 //! [`benchmarks`], [`catalogue`] and [`live`] are what one gets; [`server`] listens. Read the modules in this order.
 
@@ -20,6 +20,8 @@ pub mod benchmarks;
 pub mod catalogue;
 pub mod live;
 mod status;
+
+mod pages;
 
 mod document;
 

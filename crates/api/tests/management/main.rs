@@ -3,6 +3,7 @@
 mod access;
 mod course;
 mod document;
+mod pages;
 mod refusals;
 mod stream;
 
