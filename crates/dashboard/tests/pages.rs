@@ -32,8 +32,8 @@ impl Folder {
         let mut folder = Self { root, tools: Tools::default() };
         for source in ["package-lock.json", "src/main.ts"] {
             let path = folder.path(source);
-            fs::create_dir_all(path.parent().expect("it has one")).unwrap();
-            fs::write(&path, "").unwrap();
+            fs::create_dir_all(path.parent().expect("it has one")).expect("the folder is ours");
+            fs::write(&path, "").expect("the folder is ours");
         }
         for source in ["package-lock.json", "src/main.ts", "src"] {
             folder.set_age(source, Duration::from_secs(3_600));
@@ -48,14 +48,14 @@ impl Folder {
     }
 
     fn set_age(&self, name: &str, age: Duration) {
-        let file = fs::File::open(self.path(name)).unwrap();
-        file.set_modified(SystemTime::now() - age).unwrap();
+        let file = fs::File::open(self.path(name)).expect("the folder is ours");
+        file.set_modified(SystemTime::now() - age).expect("the folder is ours");
     }
 
     fn program(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("the folder is ours");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the folder is ours");
         path
     }
 
@@ -66,7 +66,7 @@ impl Folder {
     /// The first words of what npm was asked so far.
     fn asked(&self) -> Vec<String> {
         let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
-        asked.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+        asked.lines().map(|line| line.split(' ').next().expect("a word").to_owned()).collect()
     }
 }
 
