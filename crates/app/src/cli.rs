@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::alerts::AlertsCommand;
 use crate::bench::settings::BenchSettings;
 use crate::peer_flag;
+use crate::serve::ServeSettings;
 use crate::serve_engine::EngineSettings;
 use crate::serve_sim::SimSettings;
 use crate::settings_file::ConfigCommand;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Engine(EngineSettings),
     /// Serve a simulated model with a known timetable and faults
     Sim(SimSettings),
+    /// Run benchmarks on request, keep and show what they measure, and watch it
+    Serve(ServeSettings),
     /// Check a configuration file, or make a key for it
     Config {
         /// The job

@@ -16,6 +16,7 @@ mod machine;
 mod output;
 mod peer_flag;
 mod process;
+mod serve;
 mod serve_engine;
 mod serve_sim;
 mod settings_file;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Bench(settings) => bench::main(*settings),
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
+        Command::Serve(settings) => serve::main(&settings),
         Command::Config { command } => settings_file::main(&command),
         Command::Alerts { command } => alerts::main(&command),
         Command::Completions { shell } => output::completions(shell, &mut cli::command()),
