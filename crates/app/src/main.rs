@@ -22,6 +22,7 @@ mod serve_sim;
 mod settings_file;
 mod signal;
 mod status;
+mod stored;
 mod value;
 
 use std::process::ExitCode;
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
         Command::Serve(settings) => serve::main(&settings),
+        Command::Runs { command } => stored::runs(&command),
+        Command::Query(settings) => stored::query(&settings),
+        Command::Export(settings) => stored::export(&settings),
         Command::Config { command } => settings_file::main(&command),
         Command::Alerts { command } => alerts::main(&command),
         Command::Completions { shell } => output::completions(shell, &mut cli::command()),

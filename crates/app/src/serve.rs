@@ -18,7 +18,7 @@ use clap::Args;
 use collect::resource::{Gpus, Sampler, families};
 use control::Benchmarks;
 use domain::{Clock, SystemClock};
-use store::durable::{DurableError, Recovery, StoreSettings};
+use store::durable::{Recovery, StoreSettings};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ use self::parts::{Collecting, Working};
 use crate::failure::{Exit, FREE_PORT, UserError};
 use crate::settings_file::Settings;
 use crate::signal::Interrupts;
+use crate::stored::store_error;
 use crate::{Outcome, limit, output};
 
 /// How long answers under way may go on after a signal to stop.
@@ -200,8 +201,4 @@ fn tell_recovery(recovery: &Recovery, folder: &Path) {
             folder.display()
         ));
     }
-}
-
-fn store_error(error: &DurableError) -> UserError {
-    UserError::new(Exit::File, error.to_string()).hint(error.hint())
 }
