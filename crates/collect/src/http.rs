@@ -46,8 +46,10 @@ impl Server {
     pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
         let url: Uri = url.parse().map_err(|_| AddressError::Invalid)?;
         let authority = url.authority().ok_or(AddressError::Invalid)?;
-        if url.scheme_str() != Some("http") {
-            return Err(AddressError::Scheme);
+        match url.scheme_str() {
+            Some("http") => {}
+            Some(_) => return Err(AddressError::Scheme),
+            None => return Err(AddressError::Invalid),
         }
         let authority =
             HeaderValue::from_str(authority.as_str()).map_err(|_| AddressError::Invalid)?;
