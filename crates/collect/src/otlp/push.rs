@@ -171,8 +171,9 @@ impl Pusher {
         self.status.subscribe()
     }
 
-    /// Pushes until `stop`, and once more then. A push that has failed for now is tried again with
-    /// longer and longer waits, each time with what has been counted by then.
+    /// Pushes until `stop`, and once more then: stop it after the collector's worker has ended, so
+    /// that the last push has everything. A push that has failed for now is tried again with longer
+    /// and longer waits, each time with what has been counted by then.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::select! {
             biased;
@@ -218,8 +219,8 @@ impl Pusher {
         judge(answer, self.settings.headers.iter().map(|(_, value)| value))
     }
 
-    /// The message, made where nobody waits for a turn: it takes some milliseconds for each hundred
-    /// series.
+    /// The message, made on a thread where nothing else waits for its turn: with many series it is
+    /// long.
     async fn body(&self) -> Bytes {
         let collector = Arc::clone(&self.collector);
         let Settings { conventions, instance, .. } = self.settings.clone();
