@@ -36,8 +36,9 @@
 //! Everything counts from the collector's start, which each point names, so a push that is lost
 //! loses nothing. Counts are monotonic sums; durations are exponential histograms of scale 6, the
 //! very buckets of a [`Sketch`](analysis::Sketch); tokens have the bounds that the conventions
-//! recommend. `v1.41` is that of the semantic conventions; `next` is what their successor, still in
-//! development, calls the same things, as of July 2026.
+//! recommend. `v1.41` is that of the common semantic conventions; `next` is what the conventions of
+//! generative AI's own, still in development, call the same things in the draft of their migration
+//! guide.
 
 mod answer;
 mod message;

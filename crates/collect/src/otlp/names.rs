@@ -18,19 +18,19 @@ pub(super) struct Metric {
     pub(super) unit: &'static str,
     pub(super) description: &'static str,
     /// Which series it is of.
-    seen: Seen,
+    observer: Observer,
     pub(super) points: Points,
 }
 
 /// Who saw the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
+enum Observer {
     /// Whoever.
-    ByAny,
+    Any,
     /// The client, or a gateway, which is one itself.
-    ByClient,
+    Client,
     /// The engine that answered them.
-    ByEngine,
+    Engine,
 }
 
 /// How a series' points come about.
@@ -49,35 +49,35 @@ pub(super) enum Points {
 impl Metric {
     const fn seconds(
         (name, description): (&'static str, &'static str),
-        seen: Seen,
+        observer: Observer,
         points: fn(&Total) -> Vec<Own<&Sketch>>,
     ) -> Self {
-        Self { name, unit: "s", description, seen, points: Points::Durations(points) }
+        Self { name, unit: "s", description, observer, points: Points::Durations(points) }
     }
 
     const fn tokens(
         (name, description): (&'static str, &'static str),
-        seen: Seen,
+        observer: Observer,
         points: fn(&Total) -> Vec<Own<&TokenCounts>>,
     ) -> Self {
-        Self { name, unit: "{token}", description, seen, points: Points::Tokens(points) }
+        Self { name, unit: "{token}", description, observer, points: Points::Tokens(points) }
     }
 
     const fn counter(
         (name, unit, description): (&'static str, &'static str, &'static str),
-        seen: Seen,
+        observer: Observer,
         points: fn(&Total) -> Vec<Own<u64>>,
     ) -> Self {
-        Self { name, unit, description, seen, points: Points::Counter(points) }
+        Self { name, unit, description, observer, points: Points::Counter(points) }
     }
 
     /// Whether the series is one that it is of.
     pub(super) fn is_of(&self, total: &Total) -> bool {
         let is_engine = total.series.series().vantage == Vantage::Engine;
-        match self.seen {
-            Seen::ByAny => true,
-            Seen::ByClient => !is_engine,
-            Seen::ByEngine => is_engine,
+        match self.observer {
+            Observer::Any => true,
+            Observer::Client => !is_engine,
+            Observer::Engine => is_engine,
         }
     }
 }
@@ -105,73 +105,73 @@ const REASONING: &str = "Tokens of answers that the provider says were spent on 
 const TOKENS: &str = "{token}";
 
 const V1_41: &[Metric] = &[
-    Metric::seconds(("gen_ai.client.operation.duration", DURATION), Seen::ByClient, durations),
+    Metric::seconds(("gen_ai.client.operation.duration", DURATION), Observer::Client, durations),
     Metric::seconds(
         ("gen_ai.client.operation.time_to_first_chunk", FIRST_CHUNK),
-        Seen::ByClient,
+        Observer::Client,
         first_token,
     ),
     Metric::seconds(
         ("gen_ai.client.operation.time_per_output_chunk", PER_CHUNK),
-        Seen::ByClient,
+        Observer::Client,
         gaps,
     ),
-    Metric::tokens(("gen_ai.client.token.usage", USAGE), Seen::ByClient, usage),
-    Metric::counter(CACHE_READ_OWN, Seen::ByAny, cache_read),
-    Metric::counter(CACHE_WRITE_OWN, Seen::ByAny, cache_write),
-    Metric::counter(REASONING_OWN, Seen::ByAny, reasoning),
+    Metric::tokens(("gen_ai.client.token.usage", USAGE), Observer::Client, usage),
+    Metric::counter(CACHE_READ_OWN, Observer::Any, cache_read),
+    Metric::counter(CACHE_WRITE_OWN, Observer::Any, cache_write),
+    Metric::counter(REASONING_OWN, Observer::Any, reasoning),
 ];
 
 const NEXT: &[Metric] = &[
-    Metric::seconds(("gen_ai.client.inference.duration", DURATION), Seen::ByClient, durations),
+    Metric::seconds(("gen_ai.client.inference.duration", DURATION), Observer::Client, durations),
     Metric::seconds(
         ("gen_ai.client.inference.time_to_first_chunk", FIRST_CHUNK),
-        Seen::ByClient,
+        Observer::Client,
         first_token,
     ),
     Metric::seconds(
         ("gen_ai.client.inference.time_per_output_chunk", PER_CHUNK),
-        Seen::ByClient,
+        Observer::Client,
         gaps,
     ),
     Metric::tokens(
         ("gen_ai.client.inference.operation.input_tokens", USAGE),
-        Seen::ByClient,
+        Observer::Client,
         |total| vec![(None, &total.breakdown.input)],
     ),
     Metric::tokens(
         ("gen_ai.client.inference.operation.output_tokens", USAGE),
-        Seen::ByClient,
+        Observer::Client,
         |total| vec![(None, &total.breakdown.output)],
     ),
     Metric::counter(
         ("gen_ai.client.inference.usage.input_tokens", TOKENS, INPUT),
-        Seen::ByClient,
+        Observer::Client,
         |total| text(total.rollup.flow.input_tokens),
     ),
     Metric::counter(
         ("gen_ai.client.inference.usage.output_tokens", TOKENS, OUTPUT),
-        Seen::ByClient,
+        Observer::Client,
         |total| text(total.rollup.flow.output_tokens),
     ),
     Metric::counter(
         ("gen_ai.client.inference.usage.cache_read.input_tokens", TOKENS, CACHE_READ),
-        Seen::ByClient,
+        Observer::Client,
         |total| text(total.rollup.flow.cached_tokens),
     ),
     Metric::counter(
         ("gen_ai.client.inference.usage.cache_write.input_tokens", TOKENS, CACHE_WRITE),
-        Seen::ByClient,
+        Observer::Client,
         |total| text(total.breakdown.cache_written),
     ),
     Metric::counter(
         ("gen_ai.client.inference.usage.reasoning.output_tokens", TOKENS, REASONING),
-        Seen::ByClient,
+        Observer::Client,
         |total| text(total.breakdown.reasoning),
     ),
-    Metric::counter(CACHE_READ_OWN, Seen::ByEngine, cache_read),
-    Metric::counter(CACHE_WRITE_OWN, Seen::ByEngine, cache_write),
-    Metric::counter(REASONING_OWN, Seen::ByEngine, reasoning),
+    Metric::counter(CACHE_READ_OWN, Observer::Engine, cache_read),
+    Metric::counter(CACHE_WRITE_OWN, Observer::Engine, cache_write),
+    Metric::counter(REASONING_OWN, Observer::Engine, reasoning),
 ];
 
 const CACHE_READ_OWN: (&str, &str, &str) = ("prony.cache_read.input_tokens", TOKENS, CACHE_READ);
@@ -179,34 +179,38 @@ const CACHE_WRITE_OWN: (&str, &str, &str) = ("prony.cache_write.input_tokens", T
 const REASONING_OWN: (&str, &str, &str) = ("prony.reasoning.output_tokens", TOKENS, REASONING);
 
 const IN_BOTH: &[Metric] = &[
-    Metric::seconds(("gen_ai.server.request.duration", DURATION), Seen::ByEngine, durations),
+    Metric::seconds(("gen_ai.server.request.duration", DURATION), Observer::Engine, durations),
     Metric::seconds(
         ("gen_ai.server.time_to_first_token", FIRST_CHUNK),
-        Seen::ByEngine,
+        Observer::Engine,
         first_token,
     ),
-    Metric::seconds(("gen_ai.server.time_per_output_token", PER_TOKEN), Seen::ByEngine, per_token),
-    Metric::seconds(("prony.time_per_output_token", PER_TOKEN), Seen::ByClient, per_token),
-    Metric::seconds(("prony.time_per_output_chunk", PER_CHUNK), Seen::ByEngine, gaps),
+    Metric::seconds(
+        ("gen_ai.server.time_per_output_token", PER_TOKEN),
+        Observer::Engine,
+        per_token,
+    ),
+    Metric::seconds(("prony.time_per_output_token", PER_TOKEN), Observer::Client, per_token),
+    Metric::seconds(("prony.time_per_output_chunk", PER_CHUNK), Observer::Engine, gaps),
     Metric::seconds(
         (
             "prony.schedule_lag",
             "How much later than planned the client started requests, waits for a place apart.",
         ),
-        Seen::ByAny,
+        Observer::Any,
         |total| vec![(None, &total.rollup.ended.client_lag)],
     ),
-    Metric::tokens(("prony.token.usage", USAGE), Seen::ByEngine, usage),
+    Metric::tokens(("prony.token.usage", USAGE), Observer::Engine, usage),
     Metric::counter(
         ("prony.retries", "{attempt}", "Tries beyond each request's first."),
-        Seen::ByAny,
+        Observer::Any,
         |total| vec![(None, total.rollup.ended.retries)],
     ),
     Metric {
         name: "prony.requests.active",
         unit: "{request}",
         description: "Requests in flight.",
-        seen: Seen::ByAny,
+        observer: Observer::Any,
         points: Points::Gauge(|total| total.series.in_flight()),
     },
 ];

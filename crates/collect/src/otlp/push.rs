@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use hyper::header::{
     HeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
 use hyper::{Method, Request};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::answer::{PushError, Reservation, judge};
@@ -114,6 +115,25 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Status {
+    fn note(&mut self, pushed: &Result<Option<Reservation>, PushError>, at_unix_ms: u64) {
+        let message = match pushed {
+            Ok(reservation) => {
+                self.taken += 1;
+                self.last_success_unix_ms = Some(at_unix_ms);
+                let Some(Reservation { refused_points, said }) = reservation else { return };
+                self.refused_points += refused_points;
+                format!("taken but for {refused_points} points: {said}")
+            }
+            Err(error) => {
+                self.failures += 1;
+                error.to_string()
+            }
+        };
+        self.last_failure = Some(Failure { at_unix_ms, message });
+    }
+}
+
 /// Pushes what a collector has counted. It shares nothing with the collector but its sums, so that
 /// a receiver that hangs holds nothing up.
 #[derive(Debug)]
@@ -122,7 +142,7 @@ pub struct Pusher {
     settings: Settings,
     server: Server,
     headers: HeaderMap,
-    status: Mutex<Status>,
+    status: watch::Sender<Status>,
 }
 
 impl Pusher {
@@ -136,17 +156,24 @@ impl Pusher {
         }
         let server = server(&settings.endpoint)?;
         let headers = headers(&settings.headers)?;
-        Ok(Self { collector, settings, server, headers, status: Mutex::default() })
+        Ok(Self { collector, settings, server, headers, status: watch::Sender::default() })
     }
 
     /// How pushing fares.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.lock().clone()
+        self.status.borrow().clone()
     }
 
-    /// Pushes until `stop`, and once more then. A push that has failed for now is tried again with
-    /// longer and longer waits, each time with what has been counted by then.
+    /// The same from now on, as it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Pushes until `stop`, and once more then: stop it after the collector's worker has ended, so
+    /// that the last push has everything. A push that has failed for now is tried again with longer
+    /// and longer waits, each time with what has been counted by then.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::select! {
             biased;
@@ -180,25 +207,8 @@ impl Pusher {
         let pushed = timeout(patience, self.try_push()).await;
         let pushed = pushed.unwrap_or(Err(PushError::Timeout(patience)));
         let at_unix_ms = self.collector.clock.unix_nanos() / 1_000_000;
-        let failure = |message| Some(Failure { at_unix_ms, message });
-        let mut status = self.lock();
-        match pushed {
-            Ok(reservation) => {
-                status.taken += 1;
-                status.last_success_unix_ms = Some(at_unix_ms);
-                if let Some(Reservation { refused_points, said }) = reservation {
-                    status.refused_points += refused_points;
-                    status.last_failure =
-                        failure(format!("taken but for {refused_points} points: {said}"));
-                }
-                Ok(())
-            }
-            Err(error) => {
-                status.failures += 1;
-                status.last_failure = failure(error.to_string());
-                Err(error)
-            }
-        }
+        self.status.send_modify(|status| status.note(&pushed, at_unix_ms));
+        pushed.map(|_| ())
     }
 
     async fn try_push(&self) -> Result<Option<Reservation>, PushError> {
@@ -209,8 +219,8 @@ impl Pusher {
         judge(answer, self.settings.headers.iter().map(|(_, value)| value))
     }
 
-    /// The message, made where nobody waits for a turn: it takes some milliseconds for each hundred
-    /// series.
+    /// The message, made on a thread where nothing else waits for its turn: with many series it is
+    /// long.
     async fn body(&self) -> Bytes {
         let collector = Arc::clone(&self.collector);
         let Settings { conventions, instance, .. } = self.settings.clone();
@@ -220,10 +230,6 @@ impl Pusher {
             gzip.write_all(&message).and_then(|()| gzip.finish()).expect("a vector takes all")
         };
         tokio::task::spawn_blocking(make).await.expect("it does not panic").into()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
