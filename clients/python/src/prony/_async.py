@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
@@ -57,7 +57,8 @@ class AsyncClient:
 
     Answers are the JSON that the server sent, typed in `prony.types`. A request whose connection is
     lost, or that the server is too busy for, is sent again where that cannot do anything twice;
-    every other failure is a `PronyError`. It holds connections: use it in `async with`, or `aclose` it.
+    every other failure is a `PronyError`. It holds connections: use it in `async with`, or `aclose`
+    it.
     """
 
     def __init__(
@@ -344,7 +345,7 @@ class AsyncClient:
 
     async def _do(self, step: Send | Sleep) -> httpx.Response | httpx.RequestError | None:
         if isinstance(step, Sleep):
-            asyncio.sleep(step.seconds)
+            await asyncio.sleep(step.seconds)
             return None
         try:
             return await self._http.send(self._server.request(self._http, step.call))

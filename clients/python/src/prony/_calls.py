@@ -147,8 +147,8 @@ def get_rollups(
         to_unix_ms=_unix_ms(end),
         step_seconds=step_seconds,
         group_by=group_by or None,
-        **filters,
     )
+    query |= _query(**{str(label): wanted for label, wanted in filters.items()})
     return Call("GET", "rollups", Rollups, query)
 
 

@@ -17,7 +17,7 @@ def pandas() -> ModuleType:
         MissingPandasError: It is not installed.
     """
     try:
-        import pandas as module  # noqa: PLC0415
+        import pandas as module
     except ImportError as error:
         raise MissingPandasError(
             "to_pandas() needs pandas, which is not installed\nhint: pip install 'prony[pandas]'"

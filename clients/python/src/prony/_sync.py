@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
@@ -58,7 +58,8 @@ class Client:
 
     Answers are the JSON that the server sent, typed in `prony.types`. A request whose connection is
     lost, or that the server is too busy for, is sent again where that cannot do anything twice;
-    every other failure is a `PronyError`. It holds connections: use it in `with`, or `close` it.
+    every other failure is a `PronyError`. It holds connections: use it in `with`, or `close`
+    it.
     """
 
     def __init__(
