@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-Bounds = tuple[float, float]
+Bounds = list[float]
 """The low and the high end of an interval."""
 
 

@@ -1,0 +1,45 @@
+"""The package as a whole."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import prony
+from prony import AsyncClient, Client, types
+from scripts import make_sync
+
+PACKAGE = Path(prony.__file__).parent
+
+
+def test_the_blocking_client_is_the_awaiting_one() -> None:
+    text = make_sync.MADE.read_text("utf-8")
+    assert text == make_sync.made(make_sync.SOURCE.read_text("utf-8")), "run scripts/make_sync.py"
+    assert not re.search(r"\b(async|await|Async\w+)\b", text.split('"""', 2)[2])
+    public = [
+        {name for name, _ in inspect.getmembers(kind) if not name.startswith("_")}
+        for kind in (Client, AsyncClient)
+    ]
+    assert public[0] - public[1] == {"close"}
+    assert public[1] - public[0] == {"aclose"}
+
+
+def test_only_httpx_is_needed() -> None:
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert [re.match(r"\w+", needed)[0] for needed in project["dependencies"]] == ["httpx"]
+    imported = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r"^(?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert imported - set(sys.stdlib_module_names) == {"httpx", "prony"}
+
+
+def test_every_name_is_there() -> None:
+    for module in (prony, types):
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []
+        assert sorted(module.__all__) == module.__all__
+    assert (PACKAGE / "py.typed").is_file()
