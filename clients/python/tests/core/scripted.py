@@ -46,6 +46,3 @@ class Scripted(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def body(self, place: int = 0) -> Any:  # noqa: ANN401
         return json.loads(self.requests[place].content)
-
-    def is_used_up(self) -> bool:
-        return not self._replies

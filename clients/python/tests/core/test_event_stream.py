@@ -12,7 +12,7 @@ from prony._live import LiveWindows
 
 STREAM = (
     ": alive\n\n"
-    "event: snapshot\ndata: {\"windows\":\ndata: []}\n\n"
+    'event: snapshot\ndata: {"windows":\ndata: []}\n\n'
     "event:window\r\ndata:1\r\rid: 7\rdata:  é\U0001f600\n\n"
     "event: nothing\n\n"
     "data\n\n"
@@ -46,5 +46,5 @@ def test_windows_come_with_those_before_or_without() -> None:
 
 @pytest.mark.parametrize("sent", [b"data: {\n\n", b"event: snapshot\ndata: {}\n\n"])
 def test_another_server_s_stream_is_told(sent: bytes) -> None:
-    with pytest.raises(UnexpectedAnswerError, match="after `event: (message|snapshot)`"):
+    with pytest.raises(UnexpectedAnswerError, match=r"after `event: (message|snapshot)`"):
         list(LiveWindows(recent=True).push(sent))

@@ -68,16 +68,22 @@ BUSY = problem(503)
             id="pauses double",
         ),
         pytest.param(
-            TARGETS, [LOST] * 4, ["GET", 0.25, "GET", 0.5, "GET", 1.0, "GET", UnreachableError],
+            TARGETS,
+            [LOST] * 4,
+            ["GET", 0.25, "GET", 0.5, "GET", 1.0, "GET", UnreachableError],
             id="given up",
         ),
         pytest.param(
-            TARGETS, [BUSY] * 4, ["GET", 0.25, "GET", 0.5, "GET", 1.0, "GET", BusyError],
+            TARGETS,
+            [BUSY] * 4,
+            ["GET", 0.25, "GET", 0.5, "GET", 1.0, "GET", BusyError],
             id="the last answer counts",
         ),
         pytest.param(CANCEL, [LOST], ["POST", UnreachableError], id="it may have been carried out"),
         pytest.param(CANCEL, [BUSY], ["POST", BusyError], id="so may one that took too long"),
-        pytest.param(DELETE, [REFUSED, reply(204)], ["DELETE", 0.25, "DELETE", None], id="not sent"),
+        pytest.param(
+            DELETE, [REFUSED, reply(204)], ["DELETE", 0.25, "DELETE", None], id="not sent"
+        ),
         pytest.param(
             DELETE, [problem(429), reply(204)], ["DELETE", 0.25, "DELETE", None], id="not let in"
         ),
@@ -127,7 +133,9 @@ def test_following_tells_each_change_and_ends_with_the_benchmark() -> None:
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "interrupted"])
 def test_waiting_ends_however_the_benchmark_does(status: str) -> None:
-    *course, ended = played(_flow.wait(ID, 0.5, None, RETRIES), benchmark("running"), benchmark(status))
+    *course, ended = played(
+        _flow.wait(ID, 0.5, None, RETRIES), benchmark("running"), benchmark(status)
+    )
     assert (course, ended["status"]) == (["GET", 0.5, "GET"], status)
 
 
