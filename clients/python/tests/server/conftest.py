@@ -17,6 +17,8 @@ from tests.server.processes import at_work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+SIMULATE = "sim --port 0 --models small,large --ttft 20ms --itl 2ms".split()
+SERVE = "serve --config prony.toml".split()
 CONFIGURATION = """\
 [server]
 port = 0
@@ -39,24 +41,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = os.environ.get("PRONY_BIN")
     if program is None:
         pytest.skip("PRONY_BIN names no program to test against")
-    program = str(Path(program).resolve())
+    prony = Path(program).resolve()
     folder = tmp_path_factory.mktemp("server")
     with ExitStack() as stack:
-        simulate = [
-            "sim",
-            "--port",
-            "0",
-            "--models",
-            "small,large",
-            "--ttft",
-            "20ms",
-            "--itl",
-            "2ms",
-        ]
-        sim = stack.enter_context(at_work(Path(program), *simulate, folder=folder))
+        sim = stack.enter_context(at_work(prony, *SIMULATE, folder=folder))
         (folder / "prony.toml").write_text(CONFIGURATION.format(sim=sim), "utf-8")
-        serve = ["serve", "--config", "prony.toml"]
-        yield stack.enter_context(at_work(Path(program), *serve, folder=folder))
+        yield stack.enter_context(at_work(prony, *SERVE, folder=folder))
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from prony import AsyncClient, Client, ConflictError, InvalidRequestError, NotFoundError
@@ -12,8 +14,6 @@ from prony.types import RunSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import httpx
 
     from prony.types import BenchmarkRequest
 
@@ -67,6 +67,27 @@ def test_the_same_key_is_the_same_benchmark(client: Client) -> None:
     with pytest.raises(ConflictError, match=first):
         client.start_benchmark({**SHORT, "num_requests": 11}, idempotency_key="the same")
     assert client.start_benchmark(SHORT) != first
+
+
+def test_a_benchmark_whose_answer_is_lost_is_made_once(
+    url: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[str] = []
+
+    class CutOnce(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = super().handle_request(request)
+            answers.append(json.loads(response.read())["id"])
+            if len(answers) == 1:
+                raise httpx.ReadError("the line is cut", request=request)
+            return response
+
+    before = len(list(client.list_benchmarks()))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with httpx.Client(transport=CutOnce()) as http:
+        benchmark_id = Client(url, http=http).start_benchmark(SHORT)
+    assert answers == [benchmark_id, benchmark_id]
+    assert len(list(client.list_benchmarks())) == before + 1
 
 
 def test_a_running_benchmark_is_cancelled_and_deleted(client: Client) -> None:
