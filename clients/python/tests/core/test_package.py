@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from pathlib import Path
 
 from scripts import make_sync
 
 import prony
 from prony import AsyncClient, Client, types
 
-PACKAGE = Path(prony.__file__).parent
+PACKAGE = make_sync.PACKAGE
 
 
 def test_the_blocking_client_is_the_awaiting_one() -> None:

@@ -17,8 +17,8 @@ from tests.server.processes import at_work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SIMULATE = "sim --port 0 --models small,large --ttft 20ms --itl 2ms".split()
-SERVE = "serve --config prony.toml".split()
+SIMULATE = ["sim", "--port", "0", "--models", "small,large", "--ttft", "20ms", "--itl", "2ms"]
+SERVE = ["serve", "--config", "prony.toml"]
 CONFIGURATION = """\
 [server]
 port = 0
