@@ -32,6 +32,11 @@ class Call(Generic[T]):
     is_repeatable: bool = True
     """Whether carrying it out twice comes to the same as once."""
 
+    @property
+    def is_removal(self) -> bool:
+        """Whether it has been carried out where there is nothing to carry it out on."""
+        return self.method == "DELETE"
+
     def answer(self, response: httpx.Response) -> T:
         """Reads the answer.
 

@@ -102,7 +102,7 @@ def cancel_benchmark(benchmark_id: str) -> Call[Benchmark]:
 
 
 def delete_benchmark(benchmark_id: str) -> Call[None]:
-    return Call("DELETE", _benchmark(benchmark_id), _nothing, is_repeatable=False)
+    return Call("DELETE", _benchmark(benchmark_id), _nothing)
 
 
 def get_timeline(benchmark_id: str, run: int) -> Call[Timeline]:
@@ -174,7 +174,7 @@ def create_silence(matchers: Sequence[str], until: datetime, comment: str) -> Ca
 
 
 def delete_silence(silence_id: str) -> Call[None]:
-    return Call("DELETE", f"silences/{_part(silence_id)}", _nothing, is_repeatable=False)
+    return Call("DELETE", f"silences/{_part(silence_id)}", _nothing)
 
 
 def watch() -> Call[LiveWindow]:

@@ -28,6 +28,7 @@ _ENDED = frozenset({"completed", "failed", "cancelled", "interrupted"})
 _PAUSE_SECONDS_FIRST = 0.25
 _PAUSE_SECONDS_MAX = 8.0
 _RETRY_AFTER_SECONDS_MAX = 60.0
+_NOT_FOUND = 404
 _TOO_MANY_REQUESTS = 429
 _NOT_NOW = frozenset({502, 503, 504})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -90,26 +91,27 @@ class Retries:
 
 def exchange(call: Call[T], retries: Retries) -> Flow[T]:
     """Sends a call, again where that is safe and may help, and reads the answer."""
-    for pause in retries.pauses():
+    pauses = [*retries.pauses(), None]
+    for tried, pause in enumerate(pauses):
         try:
             response = yield Send(call)
         except httpx.RequestError as error:
-            if not (call.is_repeatable or isinstance(error, _NEVER_SENT)):
+            if pause is None or not (call.is_repeatable or isinstance(error, _NEVER_SENT)):
                 raise unreachable(call, error) from error
             yield Sleep(pause)
             continue
+        if tried > 0 and call.is_removal and response.status_code == _NOT_FOUND:
+            break
         wanted = _retry_after(response)
-        if not _may_help(call, response.status_code) or wanted > _RETRY_AFTER_SECONDS_MAX:
+        if pause is None or not _may_help(call, response) or wanted > _RETRY_AFTER_SECONDS_MAX:
             return call.answer(response)
         yield Sleep(max(pause, wanted))
-    try:
-        response = yield Send(call)
-    except httpx.RequestError as error:
-        raise unreachable(call, error) from error
-    return call.answer(response)
+    # An earlier try has removed it, and its answer was lost.
+    return call.read(None)
 
 
-def _may_help(call: Call[Any], status: int) -> bool:
+def _may_help(call: Call[Any], response: httpx.Response) -> bool:
+    status = response.status_code
     return status == _TOO_MANY_REQUESTS or (call.is_repeatable and status in _NOT_NOW)
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from prony import BusyError, RateLimitError, UnreachableError, WaitTimeoutError, _calls, _flow
+from prony import (
+    BusyError,
+    NotFoundError,
+    RateLimitError,
+    UnreachableError,
+    WaitTimeoutError,
+    _calls,
+    _flow,
+)
 from prony._flow import Done, Item, Retries, Send, Sleep
 from tests.core.scripted import problem, reply
 
@@ -83,6 +91,16 @@ BUSY = problem(503)
         pytest.param(CANCEL, [BUSY], ["POST", BusyError], id="so may one that took too long"),
         pytest.param(
             DELETE, [REFUSED, reply(204)], ["DELETE", 0.25, "DELETE", None], id="not sent"
+        ),
+        pytest.param(
+            DELETE,
+            [LOST, BUSY, problem(404)],
+            ["DELETE", 0.25, "DELETE", 0.5, "DELETE", None],
+            id="gone by the first try",
+        ),
+        pytest.param(DELETE, [problem(404)], ["DELETE", NotFoundError], id="never there"),
+        pytest.param(
+            CANCEL, [REFUSED, problem(404)], ["POST", 0.25, "POST", NotFoundError], id="no removal"
         ),
         pytest.param(
             DELETE, [problem(429), reply(204)], ["DELETE", 0.25, "DELETE", None], id="not let in"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +37,48 @@ model = "large"
 """
 
 
+ROLES = ["viewer", "operator"]
+LOCKED = """\
+[server]
+port = 0
+
+[targets.nobody]
+url = "http://127.0.0.1:{port}"
+model = "none"
+"""
+KEY = """
+[keys.{role}]
+role = "{role}"
+sha256 = "{digest}"
+"""
+
+
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address."""
+def prony() -> Path:
+    """The program."""
     program = os.environ.get("PRONY_BIN")
     if program is None:
         pytest.skip("PRONY_BIN names no program to test against")
-    prony = Path(program).resolve()
+    return Path(program).resolve()
+
+
+@pytest.fixture
+def locked_url(prony: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a server of its own whose keys are `viewer-key` and `operator-key`."""
+    with socket.socket() as unheard:
+        # Bound, so that nobody else takes the port, and without anyone who listens.
+        unheard.bind(("127.0.0.1", 0))
+        digests = {role: sha256(f"{role}-key".encode()).hexdigest() for role in ROLES}
+        keys = [KEY.format(role=role, digest=digest) for role, digest in digests.items()]
+        text = LOCKED.format(port=unheard.getsockname()[1]) + "".join(keys)
+        (tmp_path / "prony.toml").write_text(text, "utf-8")
+        with at_work(prony, *SERVE, folder=tmp_path) as address:
+            yield address
+
+
+@pytest.fixture(scope="session")
+def url(prony: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server's address."""
     folder = tmp_path_factory.mktemp("server")
     with ExitStack() as stack:
         sim = stack.enter_context(at_work(prony, *SIMULATE, folder=folder))
@@ -56,15 +93,21 @@ def contract(url: str) -> Contract:
 
 
 @pytest.fixture
-def client(url: str, contract: Contract) -> Iterator[Client]:
-    """A client whose every exchange is held against the document."""
+def checked(contract: Contract) -> Callable[[], httpx.Client]:
+    """Makes what a client sends with, every exchange held against the document."""
 
     def check(response: httpx.Response) -> None:
         if response.headers.get("content-type") != "text/event-stream":
             response.read()
             contract.check(response)
 
-    with httpx.Client(event_hooks={"response": [check]}) as http:
+    return lambda: httpx.Client(event_hooks={"response": [check]})
+
+
+@pytest.fixture
+def client(url: str, checked: Callable[[], httpx.Client]) -> Iterator[Client]:
+    """A client of the server, held against the document."""
+    with checked() as http:
         yield Client(url, http=http)
 
 
