@@ -1,5 +1,4 @@
 //! What is not as it should be, and by which rules.
-#![expect(unused_qualifications, reason = "the macro of the paths qualifies what it is given")]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Silences: to see, make and end them.
-#![expect(unused_qualifications, reason = "the macro of the paths qualifies what it is given")]
 
 use alert::{Matcher, Moment, Silence, SilenceError};
 use axum::Json;

@@ -217,7 +217,7 @@ mod tests {
             (DAY, Step::Seconds(300), (60, 300, 288, 1_440)),
             (7 * DAY, Step::Seconds(1_800), (3_600, 3_600, 168, 168)),
             (30 * DAY, Step::Seconds(30 * DAY), (3_600, 30 * DAY, 2, 720)),
-            (100, Step::Seconds(7), (1, 7, 16, 100)),
+            (100, Step::Seconds(7), (1, 7, 15, 100)),
         ] {
             assert_eq!(asked(START, START + span, step, &kept), expected, "{span} {step:?}");
         }

@@ -113,7 +113,11 @@ impl History {
     }
 
     /// What the series together amount to in each step; `None` where there is no window at all.
-    fn steps(&self, grid: &Grid, keys: &[String]) -> Result<Option<Vec<Rollup>>, HistoryError> {
+    pub(super) fn steps(
+        &self,
+        grid: &Grid,
+        keys: &[String],
+    ) -> Result<Option<Vec<Rollup>>, HistoryError> {
         let ranges = grid.pieces.iter().map(|piece| RollupRange {
             resolution_s: length(piece.resolution),
             from_unix_s: piece.from_s,

@@ -17,7 +17,7 @@ use domain::{
 };
 use store::RunLabel;
 use store::durable::{
-    Entry, Provenance, Retention, RollupRow, STORED_ANCHOR, Store, StoreSettings, StoredRecord,
+    Provenance, Retention, RollupRow, STORED_ANCHOR, Store, StoreSettings, StoredRecord,
 };
 
 /// The start of 2026, in seconds since 1970.
@@ -126,7 +126,7 @@ fn exchange(index: u64, kind: usize, started: u64, random: &mut Random) -> Excha
     let mut arrived = started + ttft;
     for _ in 0..count {
         chunks.push(started, Arrival::at(arrived));
-        arrived += drawn(30.0);
+        arrived = arrived + drawn(30.0);
     }
     let outcome = if index % 20 == 3 {
         chunks.clear();

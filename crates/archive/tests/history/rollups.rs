@@ -153,13 +153,13 @@ fn what_was_forgotten_is_answered_by_coarser_windows() {
     assert_eq!(whole.step_s, 60, "as fine as what is kept");
     let counted = kept.records.iter().filter(|record| !record.exchange.warmup).count();
     assert_eq!(whole.series[0].requests.iter().sum::<u64>(), counted as u64);
-    let late = question(3 * 3_600 + 1_800, 4 * 3_600, Step::Seconds(5));
+    let late = question(3 * 3_600 + 2_400, 4 * 3_600, Step::Seconds(5));
     assert_eq!(kept.history.rollups(&late).expect("steps").step_s, 5);
 }
 
 #[test]
 fn what_asks_for_too_much_is_refused() {
-    let kept = Kept::new(requests(1, 1));
+    let kept = Kept::new(requests(2, 1));
     let refused = |question| kept.history.rollups(&question).expect_err("too much");
     let HistoryError::Grid(GridError::TooMany { step_s_min, .. }) =
         refused(question(0, 86_400, Step::Seconds(1)))

@@ -253,7 +253,7 @@ mod tests {
         assert!(course.bins.len() as u64 <= BINS_MAX, "{}", course.bins.len());
         assert_eq!(course.requests(), 5);
         let (step, steps) = course.steps(300);
-        assert_eq!((step / 1_000_000_000, steps.len()), (2_048, 195));
+        assert_eq!((step / 1_000_000_000, steps.len()), (2_048, 196));
         let ended: Vec<u64> = steps.iter().map(|step| step.ended).filter(|n| *n > 0).collect();
         assert_eq!(ended, [4, 1]);
     }
