@@ -298,7 +298,7 @@ pub(crate) fn query(settings: &QuerySettings) -> Outcome {
 #[command(after_help = "\
 Examples:
   prony export --run 18867251edfa0000 --format parquet --output run.parquet
-  prony export --run 18867251edfa0000 --format jsonl > run.jsonl")]
+  prony export --run 18867251edfa0000 --format csv | head")]
 pub(crate) struct ExportSettings {
     /// The run's id, as `prony runs list` shows it
     #[arg(long, value_name = "ID")]
