@@ -68,7 +68,10 @@ impl Keeper for RecordKeeper {
 
 /// What the records of a run, or of a series outside of runs, have in common.
 #[derive(Debug, Default)]
-struct Provenances(HashMap<(Series, Option<Arc<RunTag>>, bool), Arc<Provenance>>);
+struct Provenances(HashMap<Kind, Arc<Provenance>>);
+
+/// A series, the run, and whether latencies count from the planned moment.
+type Kind = (Series, Option<Arc<RunTag>>, bool);
 
 impl Provenances {
     fn of(&mut self, record: &Record) -> Arc<Provenance> {

@@ -97,7 +97,7 @@ pub(super) async fn create(
     State(app): State<App>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<SilenceEntry>), Problem> {
-    let form: SilenceForm = serde_json::from_value(body).map_err(|error| fault("", error))?;
+    let form: SilenceForm = serde_json::from_value(body).map_err(|error| fault("", &error))?;
     let (matchers, until) = (matchers(&form)?, until(&form)?);
     let now = Moment::now(&*app.parts.clock);
     let work = move || -> Result<SilenceEntry, Problem> {
@@ -121,17 +121,17 @@ pub(super) async fn create(
 
 fn matchers(form: &SilenceForm) -> Result<Vec<Matcher>, Problem> {
     if form.matchers.len() > MATCHERS_MAX {
-        return Err(fault("/matchers", format!("there may be {MATCHERS_MAX}")));
+        return Err(fault("/matchers", &format!("there may be {MATCHERS_MAX}")));
     }
     if form.comment.len() > TEXT_BYTES_MAX {
-        return Err(fault("/comment", format!("may have {TEXT_BYTES_MAX} bytes")));
+        return Err(fault("/comment", &format!("may have {TEXT_BYTES_MAX} bytes")));
     }
     let read = |(place, text): (usize, &String)| {
         let pointer = format!("/matchers/{place}");
         if text.len() > TEXT_BYTES_MAX {
-            return Err(fault(pointer, format!("may have {TEXT_BYTES_MAX} bytes")));
+            return Err(fault(pointer, &format!("may have {TEXT_BYTES_MAX} bytes")));
         }
-        Matcher::parse(text).map_err(|reason| fault(pointer, reason))
+        Matcher::parse(text).map_err(|reason| fault(pointer, &reason))
     };
     form.matchers.iter().enumerate().map(read).collect()
 }
@@ -139,18 +139,18 @@ fn matchers(form: &SilenceForm) -> Result<Vec<Matcher>, Problem> {
 fn until(form: &SilenceForm) -> Result<Moment, Problem> {
     let seconds = dialect::date::from_rfc3339(&form.until);
     let until = seconds.map(|seconds| Moment::from_unix_ms(seconds * 1_000));
-    until.ok_or_else(|| fault("/until", "is no time; write it as in 2026-01-31T12:00:00Z"))
+    until.ok_or_else(|| fault("/until", &"is no time; write it as in 2026-01-31T12:00:00Z"))
 }
 
 fn refused(error: SilenceError) -> Problem {
     match error {
-        SilenceError::NoMatcher => fault("/matchers", error),
-        SilenceError::Over | SilenceError::TooLong => fault("/until", error),
+        SilenceError::NoMatcher => fault("/matchers", &error),
+        SilenceError::Over | SilenceError::TooLong => fault("/until", &error),
         SilenceError::TooMany => Problem::conflict(error.to_string(), ""),
     }
 }
 
-fn fault(pointer: impl Into<String>, detail: impl ToString) -> Problem {
+fn fault(pointer: impl Into<String>, detail: &impl ToString) -> Problem {
     Problem::invalid(vec![Fault { pointer: pointer.into(), detail: detail.to_string() }])
 }
 

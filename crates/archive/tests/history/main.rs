@@ -110,7 +110,7 @@ fn provenance(kind: u64) -> Provenance {
         run: Some(Arc::from(BENCHMARK)),
         label: RunLabel { run: kind / 2, load: "rate=5/s".into(), origin: Origin::Planned },
         provider: "vllm".into(),
-        target_region: if kind % 2 == 0 { "eu-west" } else { "us-east" }.into(),
+        target_region: if kind.is_multiple_of(2) { "eu-west" } else { "us-east" }.into(),
         vantage_region: "".into(),
         source: "bench".into(),
     }
