@@ -245,7 +245,8 @@ class AsyncClient:
         start: datetime,
         end: datetime | None = None,
         *,
-        step_seconds: float | None = None,
+        step_seconds: int | None = None,
+        points: int | None = None,
         group_by: Sequence[Label] = (),
         filters: Mapping[Label, str | Sequence[str] | None] | None = None,
     ) -> Rollups:
@@ -254,12 +255,13 @@ class AsyncClient:
         Args:
             start: From when, with its time zone.
             end: Until when; now, where nothing is given.
-            step_seconds: How long each step is.
+            step_seconds: How long each step is; longer where what is kept is coarser.
+            points: How many steps at most, in place of their length.
             group_by: What to tell apart: a series for each.
             filters: What to take in, by label: a value, or several.
         """
         until = end or datetime.now(timezone.utc)
-        call = _calls.get_rollups(start, until, step_seconds, group_by, filters or {})
+        call = _calls.get_rollups(start, until, step_seconds, points, group_by, filters or {})
         return await self._call(call)
 
     # Alerts.

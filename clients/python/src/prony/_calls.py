@@ -138,7 +138,8 @@ def get_record(benchmark_id: str, request_id: str) -> Call[RequestDetail]:
 def get_rollups(
     start: datetime,
     end: datetime,
-    step_seconds: float | None,
+    step_seconds: int | None,
+    points: int | None,
     group_by: Sequence[Label],
     filters: Mapping[Label, str | Sequence[str] | None],
 ) -> Call[Rollups]:
@@ -146,6 +147,7 @@ def get_rollups(
         from_unix_ms=_unix_ms(start),
         to_unix_ms=_unix_ms(end),
         step_seconds=step_seconds,
+        points=points,
         group_by=group_by or None,
     )
     query |= _query(**{str(label): wanted for label, wanted in filters.items()})

@@ -20,9 +20,9 @@ class Rollups(dict[str, Any]):
     """Figures over time: the answer's JSON, with its members as attributes."""
 
     @property
-    def step_seconds(self) -> float:
+    def step_seconds(self) -> int:
         """How long each step is."""
-        return cast("float", self["step_seconds"])
+        return cast("int", self["step_seconds"])
 
     @property
     def times_unix_ms(self) -> list[int]:

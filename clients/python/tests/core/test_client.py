@@ -137,6 +137,10 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
             "GET rollups?from_unix_ms=1767225600000&to_unix_ms=1767229200000&step_seconds=60"
             "&group_by=model%2Cregion&model=a%2Cb&source=bench",
         ),
+        (
+            lambda client: client.rollups(START, START, points=100),
+            "GET rollups?from_unix_ms=1767225600000&to_unix_ms=1767225600000&points=100",
+        ),
         (lambda client: client.alerts(), "GET alerts"),
         (lambda client: client.alert_rules(), "GET alert-rules"),
         (lambda client: client.silences(), "GET silences"),

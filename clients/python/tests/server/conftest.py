@@ -34,6 +34,18 @@ labels = {{ team = "search" }}
 [targets.large]
 url = "{sim}"
 model = "large"
+
+[alerts]
+interval = "1s"
+usual_rules = false
+
+[[alerts.rules]]
+name = "Answers"
+metric = "ttft_p50"
+above = "1ms"
+window = "1h"
+group_by = ["model"]
+severity = "warning"
 """
 
 

@@ -20,6 +20,7 @@ class Alert(TypedDict):
     resolved_at: str | None
     summary: str
     silenced_until: str | None
+    silence_id: str | None
 
 
 class _AlertRule(TypedDict):

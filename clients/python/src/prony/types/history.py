@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-Label = Literal["model", "provider", "region", "vantage_region", "scenario", "source"]
+Label = Literal["model", "provider", "region", "vantage", "vantage_region", "scenario", "source"]
 DistributionMetric = Literal["ttft", "tpot", "itl", "e2e"]
 HeatmapMetric = Literal["ttft", "itl"]
 Column = list["float | None"]
@@ -75,8 +75,10 @@ class RollupSeries(TypedDict):
     labels: dict[Label, str]
     requests: Column
     errors: Column
+    input_tokens: Column
     output_tokens: Column
     cost_usd: Column
+    in_flight: Column
     ttft_ms: QuantileColumns
     tpot_ms: QuantileColumns
     e2e_ms: QuantileColumns
