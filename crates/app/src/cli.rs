@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::alerts::AlertsCommand;
 use crate::bench::settings::BenchSettings;
 use crate::peer_flag;
 use crate::serve_engine::EngineSettings;
@@ -33,6 +34,12 @@ pub(crate) enum Command {
         /// The job
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Write the alert rules for Prometheus
+    Alerts {
+        /// The job
+        #[command(subcommand)]
+        command: AlertsCommand,
     },
     /// Print a completion script for a shell
     Completions {

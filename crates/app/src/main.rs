@@ -4,6 +4,7 @@
 //! environment. It checks them, wires the other crates together, and turns what comes back into
 //! output and an exit code.
 
+mod alerts;
 mod bench;
 mod cli;
 mod config;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
         Command::Config { command } => settings_file::main(&command),
+        Command::Alerts { command } => alerts::main(&command),
         Command::Completions { shell } => output::completions(shell, &mut cli::command()),
     };
     match result {

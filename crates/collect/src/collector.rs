@@ -129,6 +129,14 @@ impl Collector {
         kept.wait_for(is_decided).await.is_ok_and(|kept| kept.records >= ticket.0)
     }
 
+    /// Whether the ticket's record, and all before it, are kept; `None` while that is not known, and
+    /// `false` where the worker ended before.
+    #[must_use]
+    pub fn poll_kept(&self, ticket: Ticket) -> Option<bool> {
+        let kept = *self.kept.borrow();
+        if kept.records >= ticket.0 { Some(true) } else { kept.is_over.then_some(false) }
+    }
+
     /// The live windows from now on.
     #[must_use]
     pub fn watch(&self) -> LiveWindows {

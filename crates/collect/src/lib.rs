@@ -33,6 +33,6 @@ pub mod scrape;
 
 pub use collector::{Collector, Settings, Status};
 pub use live::{LiveSeries, LiveWindow, LiveWindows};
-pub use record::{Closed, Keeper, Record, SeriesDelta, Ticket};
-pub use series::{InFlight, SeriesTable, Tracked};
+pub use record::{Closed, Keeper, Record, RunTag, SeriesDelta, Ticket};
+pub use series::{InFlight, InFlightGauge, SeriesTable, Tracked};
 pub use worker::{Unkept, Worker};

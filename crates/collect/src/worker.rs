@@ -167,7 +167,7 @@ impl<K: Keeper> Worker<K> {
         }
         self.keeper.keep(&self.batch)?;
         self.collector.note_kept(self.batch.len() as u64);
-        for Record { series, origin, exchange } in &self.batch {
+        for Record { series, origin, exchange, .. } in &self.batch {
             lane(&mut self.lanes, series, self.anchor).roller.record(exchange, *origin);
         }
         self.batch.clear();

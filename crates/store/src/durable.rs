@@ -10,6 +10,8 @@ mod error;
 
 mod provenance;
 
+pub mod bytes;
+
 mod codec;
 
 mod log;
@@ -30,8 +32,8 @@ mod query;
 
 mod store;
 
+pub use bytes::Malformed;
 pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
-pub use codec::Malformed;
 pub use error::DurableError;
 pub use log::Ticket;
 pub use log::replay::Damage;

@@ -29,8 +29,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("report", 3),
     ("dashboard", 3),
     ("control", 4),
-    ("api", 5),
-    ("prony", 6),
+    ("archive", 5),
+    ("api", 6),
+    ("prony", 7),
 ];
 
 /// The helper of everyone's tests: it imports layers below this one, and only tests import it.

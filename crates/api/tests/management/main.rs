@@ -80,6 +80,7 @@ impl Desk {
     /// Begins to work the queue off.
     fn work(&mut self) {
         let workshop = Workshop {
+            region: "".into(),
             catalogue: Arc::clone(&self.catalogue),
             time: Time::Runtime(Arc::new(VirtualClock::new())),
             records: None,

@@ -15,6 +15,7 @@ fn help_names_the_commands() {
       engine       Serve a model file over an OpenAI- and Anthropic-compatible API
       sim          Serve a simulated model with a known timetable and faults
       config       Check a configuration file, or make a key for it
+      alerts       Write the alert rules for Prometheus
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

@@ -9,6 +9,7 @@ mod results;
 mod workloads;
 mod settings;
 mod configuration;
+mod alerts;
 mod bad_input;
 mod failures;
 mod secrets;

@@ -3,11 +3,9 @@
 //! A version, the tables of what many records share (provenances, words), and the records one after
 //! the other. Times are nanoseconds since 1970, each as its distance from one before it.
 
-mod bytes;
 mod decode;
 mod encode;
 
-pub use bytes::Malformed;
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
 

@@ -399,7 +399,7 @@ fn runs_and_documents_are_kept_as_given() {
     store.create_run(&first).unwrap();
     assert!(matches!(store.create_run(&first), Err(DurableError::RunExists { .. })));
     store.create_run(&run("r2", 20)).unwrap();
-    first.status = RunStatus::Finished;
+    first.status = RunStatus::Completed;
     first.summary = Some("{}".to_owned());
     first.started_unix_ns = Some(11);
     first.finished_unix_ns = Some(12);

@@ -38,7 +38,7 @@ pub enum RunStatus {
     /// It goes on.
     Running,
     /// It ended as planned.
-    Finished,
+    Completed,
     /// It ended because of an error.
     Failed,
     /// Someone ended it.
@@ -52,7 +52,7 @@ impl RunStatus {
     pub const ALL: [Self; 6] = [
         Self::Queued,
         Self::Running,
-        Self::Finished,
+        Self::Completed,
         Self::Failed,
         Self::Cancelled,
         Self::Interrupted,
@@ -64,7 +64,7 @@ impl RunStatus {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
-            Self::Finished => "finished",
+            Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",

@@ -8,9 +8,9 @@ use domain::{
     Outcome, RequestId, Timeline, Timestamp, Tokens, Usage,
 };
 
-use super::bytes::{Bytes, Malformed};
 use super::{FINISH_REASONS, ORIGINS, SOURCES, VANTAGES, VERSION, has};
 use crate::column::RunLabel;
+use crate::durable::bytes::{Bytes, Malformed};
 use crate::durable::provenance::{Provenance, StoredRecord};
 
 /// Takes a batch apart and hands over each of its records.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use domain::{Connection, Exchange, FailedAttempt, Failure, Outcome, Timeline, WallAnchor};
 
-use super::bytes::{put_count, put_step, put_text};
 use super::{FINISH_REASONS, ORIGINS, SOURCES, VANTAGES, VERSION, code_of, has};
+use crate::durable::bytes::{put_count, put_step, put_text};
 use crate::durable::provenance::{Entry, Provenance};
 
 /// Gathers a batch.
