@@ -30,6 +30,7 @@ pub mod server;
 use std::sync::Arc;
 
 use axum::Router;
+use collect::metrics::Family;
 use control::{Benchmarks, Catalogue};
 use domain::Clock;
 
@@ -55,8 +56,8 @@ pub struct Management {
     pub live: Arc<LiveFeed>,
     /// Who may do what.
     pub keys: Arc<KeyRing>,
-    /// Appends the text exposition that `/metrics` answers with.
-    pub metrics: Arc<dyn Fn(&mut String) + Send + Sync>,
+    /// What `/metrics` answers with.
+    pub metrics: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
     /// What there is to tell of the store.
     pub store: Arc<dyn Fn() -> StoreFacts + Send + Sync>,
     /// The time.

@@ -95,6 +95,16 @@ impl Settings {
         parse(&text, folder_of(path), rules).map_err(|faults| faults.told(path, &text))
     }
 
+    /// Reads of the file at `path` where the store lies.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the table `[store]`.
+    pub(crate) fn store_folder(path: &Path) -> Result<PathBuf, UserError> {
+        let text = text_of(path)?;
+        let store = |mut root: Table<'_>| StoreSettings::read(&mut root).path;
+        parse(&text, folder_of(path), store).map_err(|faults| faults.told(path, &text))
+    }
+
     fn of(mut root: Table<'_>) -> Self {
         let (targets, scenarios) = (root.tables("targets"), root.tables("scenarios"));
         let names = Names::of(&targets, &scenarios);

@@ -10,7 +10,7 @@ use store::durable::{
     DurableError, Reader, Recovery, RollupRow, Store, StoreSettings, StoredRecord,
 };
 
-use crate::{BenchmarkKeeper, RecordKeeper, rollup, series};
+use crate::{BenchmarkKeeper, RecordKeeper, benchmarks, rollup, series};
 
 /// How many records are rolled up at a time after a crash.
 const CATCH_UP_RECORDS: u64 = 100_000;
@@ -49,6 +49,16 @@ impl Archive {
     #[must_use]
     pub fn benchmark_keeper(&self) -> BenchmarkKeeper {
         BenchmarkKeeper::new(Arc::clone(&self.store))
+    }
+
+    /// Forgets a benchmark and every record of it, and returns how many those were.
+    ///
+    /// # Errors
+    /// Where there is no such benchmark, or it cannot be forgotten now.
+    pub fn delete_run(&self, id: &str) -> Result<u64, DurableError> {
+        let records = self.store.delete_run(id)?;
+        self.store.remove_document(benchmarks::KIND, id)?;
+        Ok(records)
     }
 
     /// The store itself.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use store::durable::{DurableError, Run, RunStatus, Store};
 
 /// The kind of document that a benchmark is kept as.
-const KIND: &str = "benchmark";
+pub(crate) const KIND: &str = "benchmark";
 
 /// Keeps benchmarks in a store.
 #[derive(Clone, Debug)]

@@ -160,7 +160,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    async fn open(&self, name: &str) -> Result<(Target, Subject), Problem> {
+    async fn open(&mut self, name: &str) -> Result<(Target, Subject), Problem> {
         let target = self.workshop.catalogue.target(name).ok_or_else(|| unknown("target", name))?;
         let opening = self.turn.control.stop.run_until_cancelled((target.open)()).await;
         let subject = opening.unwrap_or_else(|| Err(stopped()))?;

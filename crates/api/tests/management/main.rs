@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use api::management::{Certificate, KeyRing, LiveFeed, StoreFacts, form};
 use api::{Management, ManagementServer};
+use collect::metrics::{Family, Kind, Labels, Sample, Value as MetricValue};
 use control::{Benchmarks, Catalogue, MemoryKeeper, Prompts, Scenario, Subject, Target, Workshop};
 use domain::BoxFuture;
 use pace::Time;
@@ -61,7 +62,7 @@ impl Desk {
             catalogue: Arc::clone(&catalogue),
             live: Arc::clone(&live),
             keys: Arc::new(keys),
-            metrics: Arc::new(|out| out.push_str("llm_requests_total 3\n")),
+            metrics: Arc::new(metrics),
             store: Arc::new(|| StoreFacts { records: 7, ..StoreFacts::default() }),
             clock: clock.clone(),
         };
@@ -126,6 +127,12 @@ impl Desk {
     async fn create(&self, body: &Value) -> Answer {
         self.post("/api/v1/benchmarks", "", body).await
     }
+}
+
+fn metrics() -> Vec<Family> {
+    let sample = Sample { labels: Labels::default(), own: None, value: MetricValue::Number(3.0) };
+    let (name, help, kind) = ("llm_requests_total", "Requests.", Kind::Counter);
+    vec![Family { name, help, kind, samples: vec![sample] }]
 }
 
 fn catalogue() -> Catalogue {

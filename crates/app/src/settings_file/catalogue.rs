@@ -14,7 +14,6 @@ use crate::engine_source::{self, EmbeddedSettings};
 impl Settings {
     /// Every target, which tells the time by `clock` once it is opened, and every scenario, the named
     /// ones first.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever starts the server"))]
     pub(crate) fn catalogue(&self, clock: &Arc<dyn Clock>) -> Catalogue {
         let targets = self.targets.iter().map(|settings| target(settings, clock)).collect();
         let scenarios = scenario::named().into_iter().chain(self.scenarios.iter().cloned());
