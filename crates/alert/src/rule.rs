@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use crate::label::{Dimension, Severity};
@@ -71,6 +72,28 @@ impl Metric {
             | Self::RequestRate
             | Self::CostPerHour
             | Self::NoTraffic => value,
+        }
+    }
+}
+
+/// As settings write it: `e2e_p95`, `error_rate`.
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency { latency, quantile } => {
+                let latency = match latency {
+                    Latency::E2e => "e2e",
+                    Latency::Ttft => "ttft",
+                    Latency::Tpot => "tpot",
+                };
+                // 0.999 × 100 is a little more than 99.9.
+                write!(f, "{latency}_p{}", (quantile * 1e8).round() / 1e6)
+            }
+            Self::ErrorRate => f.write_str("error_rate"),
+            Self::RequestRate => f.write_str("request_rate"),
+            Self::CostPerHour => f.write_str("cost_per_hour"),
+            Self::BurnRate { .. } => f.write_str("burn_rate"),
+            Self::NoTraffic => f.write_str("no_traffic"),
         }
     }
 }

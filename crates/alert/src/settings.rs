@@ -321,6 +321,7 @@ mod tests {
     fn a_rule_is_read_with_its_units() {
         let rule = check(SOUND).expect("it is sound");
         assert_eq!(rule.metric, Metric::Latency { latency: Latency::Ttft, quantile: 0.999 });
+        assert_eq!(rule.metric.to_string(), "ttft_p99.9");
         assert_eq!(rule.comparison, Comparison::Above);
         assert_eq!((rule.threshold, rule.clear), (1.0, 0.8));
         assert_eq!((rule.window.as_secs(), rule.hold.as_secs()), (300, 120));

@@ -1,6 +1,7 @@
 //! The sentence an alert is told in, with places for its figures and labels.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::label::{Dimension, Labels};
 use crate::unit::Unit;
@@ -83,6 +84,17 @@ impl Template {
     }
 }
 
+/// As it was written, but for the threshold, which stands in its place.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}")),
+            Part::Value => f.write_str("{value}"),
+            Part::Label(dimension) => write!(f, "{{{dimension}}}"),
+        })
+    }
+}
+
 fn push(parts: &mut Vec<Part>, literal: &mut String, part: Part) {
     if !literal.is_empty() {
         parts.push(Part::Text(std::mem::take(literal)));
@@ -119,6 +131,7 @@ mod tests {
             template.render(Unit::Seconds, 2.5, &labels),
             "small: p95 is 2.5s, above 2s {sic}"
         );
+        assert_eq!(template.to_string(), text.replace("{threshold}", "2s"));
         assert_eq!(
             template.prometheus(Unit::Seconds),
             "{{ $labels.model }}: p95 is {{ $value | humanizeDuration }}, above 2s {{ \"{\" }}sic}"

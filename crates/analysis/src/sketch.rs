@@ -58,8 +58,8 @@ pub struct SketchParts {
 /// Parts that no sketch is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SketchError {
-    /// The index of a bucket that no duration of 64 bits falls into.
-    #[error("there is no bucket {0}")]
+    /// A bucket that no duration of 64 bits falls into, that is out of order, or that holds nothing.
+    #[error("there can be no bucket {0} at its place")]
     Bucket(i32),
     /// Counts that add up to more than 64 bits hold.
     #[error("the counts add up to more than can be")]
@@ -195,35 +195,23 @@ impl Sketch {
     /// within [`RELATIVE_ERROR`] of it; `None` where nothing was recorded.
     #[must_use]
     pub fn quantile_ms(&self, share: f64) -> Option<f64> {
-        let last = self.len.checked_sub(1)?;
-        let (below, above, weight) =
-            type7_ranks(usize::try_from(last).unwrap_or(usize::MAX), share);
-        let nanos = interpolate(self.at_rank(below as u64), self.at_rank(above as u64), weight);
-        Some(nanos / NANOS_PER_MS)
+        self.quantiles_ms([share]).map(|[value]| value)
     }
 
-    /// The duration of the given rank, counted from zero, in nanoseconds: the middle of its bucket,
-    /// held to the true least and greatest.
-    fn at_rank(&self, rank: u64) -> f64 {
-        if rank == 0 {
-            return self.min_nanos as f64;
-        }
-        if rank + 1 >= self.len {
-            return self.max_nanos as f64;
-        }
-        let mut passed = self.zeros;
-        if rank < passed {
-            return 0.0;
-        }
-        for (index, count) in self.buckets() {
-            passed += count;
-            if rank < passed {
-                let (below, above) = (Self::bound_seconds(index - 1), Self::bound_seconds(index));
-                let middle = 2.0 * below * above / (below + above) / SECONDS_PER_NANO;
-                return middle.clamp(self.min_nanos as f64, self.max_nanos as f64);
-            }
-        }
-        self.max_nanos as f64
+    /// The quantiles at ascending `shares`, each as [`Sketch::quantile_ms`] gives it, found on one
+    /// way through the buckets.
+    #[must_use]
+    pub fn quantiles_ms<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
+        let last = usize::try_from(self.len.checked_sub(1)?).unwrap_or(usize::MAX);
+        debug_assert!(shares.is_sorted(), "the way leads upward");
+        let mut walk = Walk { sketch: self, place: 0, before: self.zeros };
+        Some(shares.map(|share| {
+            let (below, above, weight) = type7_ranks(last, share);
+            let lower = walk.at_rank(below as u64);
+            // A copy goes on, since the next quantile may lie between the two.
+            let upper = walk.clone().at_rank(above as u64);
+            interpolate(lower, upper, weight) / NANOS_PER_MS
+        }))
     }
 
     /// All that it holds.
@@ -244,27 +232,92 @@ impl Sketch {
     /// # Errors
     /// Where no sketch has such parts: they were damaged.
     pub fn from_parts(parts: &SketchParts) -> Result<Self, SketchError> {
-        let mut sketch = Self { zeros: parts.zeros, len: parts.zeros, ..Self::default() };
+        let mut sketch = Self::default();
+        sketch.merge_parts(parts)?;
+        Ok(sketch)
+    }
+
+    /// Takes in all that the sketch of `parts` has.
+    ///
+    /// # Errors
+    /// Where no sketch has such parts; nothing is taken in then.
+    pub fn merge_parts(&mut self, parts: &SketchParts) -> Result<(), SketchError> {
+        let more = parts.checked_len()?;
+        if more == 0 {
+            return Ok(());
+        }
+        self.len = self.len.checked_add(more).ok_or(SketchError::Count)?;
+        self.zeros += parts.zeros;
+        self.sum_nanos = self.sum_nanos.saturating_add(parts.sum_nanos);
+        self.min_nanos = self.min_nanos.min(parts.min_nanos);
+        self.max_nanos = self.max_nanos.max(parts.max_nanos);
+        let (Some(&(least, _)), Some(&(greatest, _))) =
+            (parts.buckets.first(), parts.buckets.last())
+        else {
+            return Ok(());
+        };
+        self.grown(greatest);
+        self.grown(least);
+        for &(index, count) in &parts.buckets {
+            self.counts[(index - self.first).cast_unsigned() as usize] += count;
+        }
+        Ok(())
+    }
+}
+
+/// A way through a sketch's buckets, from one rank to a later one.
+#[derive(Clone)]
+struct Walk<'a> {
+    sketch: &'a Sketch,
+    /// The bucket it stands at.
+    place: usize,
+    /// How many durations lie before that.
+    before: u64,
+}
+
+impl Walk<'_> {
+    /// The duration of the given rank, counted from zero, in nanoseconds: the middle of its bucket,
+    /// held to the true least and greatest.
+    fn at_rank(&mut self, rank: u64) -> f64 {
+        let Sketch { zeros, first, counts, len, min_nanos, max_nanos, .. } = self.sketch;
+        if rank == 0 {
+            return *min_nanos as f64;
+        }
+        if rank + 1 >= *len {
+            return *max_nanos as f64;
+        }
+        if rank < *zeros {
+            return 0.0;
+        }
+        while rank >= self.before + counts[self.place] {
+            self.before += counts[self.place];
+            self.place += 1;
+        }
+        let index = first + i32::try_from(self.place).expect("there are some four thousand");
+        let (below, above) = (Sketch::bound_seconds(index - 1), Sketch::bound_seconds(index));
+        let middle = 2.0 * below * above / (below + above) / SECONDS_PER_NANO;
+        middle.clamp(*min_nanos as f64, *max_nanos as f64)
+    }
+}
+
+impl SketchParts {
+    /// How many durations they are, where a sketch may have such parts.
+    fn checked_len(&self) -> Result<u64, SketchError> {
         let known = bucket_of(1)..=bucket_of(u64::MAX);
-        for &(index, count) in parts.buckets.iter().filter(|(_, count)| *count > 0) {
-            if !known.contains(&index) {
+        let (mut len, mut last) = (self.zeros, None);
+        for &(index, count) in &self.buckets {
+            if !known.contains(&index) || last >= Some(index) || count == 0 {
                 return Err(SketchError::Bucket(index));
             }
-            sketch.len = sketch.len.checked_add(count).ok_or(SketchError::Count)?;
-            *sketch.grown(index) += count;
-        }
-        if sketch.is_empty() {
-            return Ok(sketch);
+            len = len.checked_add(count).ok_or(SketchError::Count)?;
+            last = Some(index);
         }
         let bucket = |nanos| if nanos == 0 { None } else { Some(bucket_of(nanos)) };
-        let least = sketch.buckets().next().map(|(index, _)| index).filter(|_| sketch.zeros == 0);
-        let greatest = sketch.buckets().last().map(|(index, _)| index);
-        if bucket(parts.min_nanos) != least || bucket(parts.max_nanos) != greatest {
+        let least = self.buckets.first().map(|(index, _)| *index).filter(|_| self.zeros == 0);
+        if len > 0 && (bucket(self.min_nanos), bucket(self.max_nanos)) != (least, last) {
             return Err(SketchError::Extremes);
         }
-        sketch.sum_nanos = parts.sum_nanos;
-        (sketch.min_nanos, sketch.max_nanos) = (parts.min_nanos, parts.max_nanos);
-        Ok(sketch)
+        Ok(len)
     }
 }
 
@@ -379,6 +432,9 @@ mod tests {
             let right = merged(&parts[0], &merged(&parts[1], &parts[2]));
             let turned = merged(&parts[2], &merged(&parts[1], &parts[0]));
             let all = sketch(&[first, second, third].concat());
+            let mut by_parts = merged(&parts[0], &parts[1]);
+            by_parts.merge_parts(&parts[2].parts()).expect("they are a sketch's");
+            prop_assert_eq!(&by_parts, &all);
             prop_assert_eq!(&left, &all);
             prop_assert_eq!(&right, &all);
             prop_assert_eq!(&turned, &all);
@@ -455,6 +511,8 @@ mod tests {
         assert_eq!(with(&|parts| parts.max_nanos = 90_000), Err(SketchError::Extremes));
         assert_eq!(with(&|parts| parts.min_nanos = 0), Err(SketchError::Extremes));
         assert_eq!(with(&|parts| parts.zeros = 1), Err(SketchError::Extremes));
-        assert_eq!(with(&|parts| parts.buckets.reverse()), Sketch::from_parts(&parts));
+        let out_of_order = SketchError::Bucket(parts.buckets[0].0);
+        assert_eq!(with(&|parts| parts.buckets.reverse()), Err(out_of_order));
+        assert_eq!(with(&|parts| parts.buckets[0].1 = 0), Err(out_of_order));
     }
 }

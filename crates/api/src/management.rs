@@ -4,7 +4,8 @@
 //! the OpenAPI document at `/api/v1/openapi.json`, which is made from the code and has a reader's
 //! page at `/docs`; the dashboard stands at `/`. [`key`] says who may do what, [`guard`] lets nobody else through and keeps
 //! everyone within bounds, [`problem`] is what they are told; [`form`] is what one asks for,
-//! [`benchmarks`], [`catalogue`] and [`live`] are what one gets; [`server`] listens. Read the modules in this order.
+//! [`benchmarks`], [`catalogue`], [`live`] and what was kept are what one gets; [`server`] listens.
+//! Read the modules in this order.
 
 pub mod key;
 pub mod guard;
@@ -18,6 +19,11 @@ mod moment;
 
 pub mod benchmarks;
 pub mod catalogue;
+mod rollups;
+mod runs;
+mod records;
+mod alerts;
+mod silences;
 pub mod live;
 mod status;
 
@@ -29,9 +35,11 @@ pub mod server;
 
 use std::sync::Arc;
 
+use alert::SharedBook;
+use archive::History;
 use axum::Router;
 use collect::metrics::Family;
-use control::{Benchmarks, Catalogue};
+use control::{Benchmarks, Catalogue, KeeperError};
 use domain::Clock;
 
 pub use key::{Key, KeyRing, Role};
@@ -52,6 +60,12 @@ pub struct Management {
     pub benchmarks: Arc<Benchmarks>,
     /// What they may name.
     pub catalogue: Arc<Catalogue>,
+    /// What was.
+    pub history: History,
+    /// Alert rules and how they stand.
+    pub alerts: SharedBook,
+    /// Keeps the state of alerts after a change that was made here.
+    pub keep_alerts: Arc<dyn Fn(alert::Saved) -> Result<(), KeeperError> + Send + Sync>,
     /// What happens now.
     pub live: Arc<LiveFeed>,
     /// Who may do what.

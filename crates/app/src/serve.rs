@@ -2,10 +2,11 @@
 //! goes on, and raises alerts.
 //!
 //! Each part has a thread of its own, so that none is measured with another: [`parts`] are those
-//! threads; [`live`] tells what goes on to everyone who watches.
+//! threads; [`live`] tells what goes on to everyone who watches; [`watch`] evaluates alert rules.
 
 mod live;
 mod parts;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::management::{KeyRing, LiveFeed, Management, ManagementServer, StoreFacts, form};
-use archive::Archive;
+use archive::{Archive, History};
 use clap::Args;
 use collect::resource::{Gpus, Sampler, families};
 use control::Benchmarks;
@@ -122,6 +123,8 @@ async fn serve(
     let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
     let feed = Arc::new(LiveFeed::new(stop.clone()));
+    let watching = watch::Watching::start(config.alerts, &archive, Arc::clone(&clock))?;
+    let (alerts, keep_alerts) = (watching.book.clone(), Arc::new(watching.keeper()));
     let pump = live::Pump {
         windows: collector.watch(),
         feed: Arc::clone(&feed),
@@ -130,11 +133,15 @@ async fn serve(
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(pump.run());
+    tasks.spawn(watching.run(stop.clone()));
 
     let management = Management {
         benchmarks,
         catalogue,
         live: feed,
+        history: History::new(archive.reader().clone()),
+        alerts,
+        keep_alerts,
         keys: Arc::new(KeyRing::new(config.server.keys.clone())),
         metrics: Arc::new(move || {
             let mut all = collector.families();

@@ -4,7 +4,8 @@
 //! what they add up to, `control` its benchmarks. [`series`] and [`rollup`] say how a series and a
 //! window are written down; [`archive`](mod@archive) opens a store and brings it up to date;
 //! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes a benchmark's records
-//! from the load to the collector. Read the modules in this order.
+//! from the load to the collector; [`history`] answers what is asked of it all. Read the modules in
+//! this order.
 
 pub mod series;
 
@@ -18,7 +19,10 @@ pub mod benchmarks;
 
 pub mod recording;
 
+pub mod history;
+
 pub use archive::Archive;
 pub use benchmarks::BenchmarkKeeper;
+pub use history::{History, HistoryError};
 pub use recording::Recording;
 pub use records::RecordKeeper;

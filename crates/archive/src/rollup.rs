@@ -37,33 +37,66 @@ pub fn encode(rollup: &Rollup) -> Vec<u8> {
 /// # Errors
 /// Where the bytes are not a rollup.
 pub fn decode(bytes: &[u8]) -> Result<Rollup, Malformed> {
-    let mut bytes = Bytes::new(bytes);
-    if bytes.byte()? != VERSION {
-        return Err(Malformed("its version is not known"));
+    let mut rollup = Rollup::default();
+    Merger::default().merge(&mut rollup, bytes)?;
+    Ok(rollup)
+}
+
+/// Adds rollups in bytes to one at hand, and uses its memory for one after the other.
+#[derive(Debug, Default)]
+pub struct Merger {
+    parts: SketchParts,
+}
+
+impl Merger {
+    /// Adds all that the rollup of `bytes` has.
+    ///
+    /// # Errors
+    /// Where the bytes are not a rollup. Part of it may have been added.
+    pub fn merge(&mut self, into: &mut Rollup, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut bytes = self.merge_figures(into, bytes)?;
+        let ended = &mut into.ended;
+        for sketch in [&mut ended.itl, &mut ended.failed_after, &mut ended.client_lag] {
+            self.merge_sketch(sketch, &mut bytes)?;
+        }
+        if bytes.is_empty() { Ok(()) } else { Err(Malformed("more follows its end")) }
     }
-    let flow = Flow {
-        started: bytes.count()?,
-        input_tokens: bytes.count()?,
-        cached_tokens: bytes.count()?,
-        output_tokens: bytes.count()?,
-        busy_nanos: wide(&mut bytes)?,
-        in_flight_max: bytes.count()?,
-    };
-    let ended = Ended {
-        succeeded: bytes.count()?,
-        retries: bytes.count()?,
-        failed: failures(&mut bytes)?,
-        ttft: sketch(&mut bytes)?,
-        e2e: sketch(&mut bytes)?,
-        tpot: sketch(&mut bytes)?,
-        itl: sketch(&mut bytes)?,
-        failed_after: sketch(&mut bytes)?,
-        client_lag: sketch(&mut bytes)?,
-    };
-    if bytes.is_empty() {
-        Ok(Rollup { flow, ended })
-    } else {
-        Err(Malformed("more follows its end"))
+
+    /// Adds what charts are drawn of: all but the gaps between chunks, how long failed requests took
+    /// and the client's lag, which stand last and make up half of a rollup. Returns those.
+    ///
+    /// # Errors
+    /// Where the bytes are not a rollup. Part of it may have been added.
+    pub fn merge_figures<'a>(
+        &mut self,
+        into: &mut Rollup,
+        bytes: &'a [u8],
+    ) -> Result<Bytes<'a>, Malformed> {
+        let mut bytes = Bytes::new(bytes);
+        if bytes.byte()? != VERSION {
+            return Err(Malformed("its version is not known"));
+        }
+        into.flow.merge(&Flow {
+            started: bytes.count()?,
+            input_tokens: bytes.count()?,
+            cached_tokens: bytes.count()?,
+            output_tokens: bytes.count()?,
+            busy_nanos: wide(&mut bytes)?,
+            in_flight_max: bytes.count()?,
+        });
+        let ended = &mut into.ended;
+        ended.succeeded += bytes.count()?;
+        ended.retries += bytes.count()?;
+        ended.failed.merge(&failures(&mut bytes)?);
+        for sketch in [&mut ended.ttft, &mut ended.e2e, &mut ended.tpot] {
+            self.merge_sketch(sketch, &mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    fn merge_sketch(&mut self, into: &mut Sketch, bytes: &mut Bytes<'_>) -> Result<(), Malformed> {
+        read_parts(bytes, &mut self.parts)?;
+        into.merge_parts(&self.parts).map_err(|_| Malformed("no sketch has such parts"))
     }
 }
 
@@ -73,7 +106,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rollup, Malformed> {
 /// Where one of them is none.
 pub fn join(one: &[u8], other: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut joined = decode(one)?;
-    joined.merge(&decode(other)?);
+    Merger::default().merge(&mut joined, other)?;
     Ok(encode(&joined))
 }
 
@@ -130,23 +163,23 @@ fn put_sketch(out: &mut Vec<u8>, sketch: &Sketch) {
     }
 }
 
-fn sketch(bytes: &mut Bytes<'_>) -> Result<Sketch, Malformed> {
+fn read_parts(bytes: &mut Bytes<'_>, parts: &mut SketchParts) -> Result<(), Malformed> {
     let length = bytes.length()?;
-    let zeros = bytes.count()?;
-    if length == 0 && zeros == 0 {
-        return Ok(Sketch::default());
+    parts.buckets.clear();
+    parts.zeros = bytes.count()?;
+    if length == 0 && parts.zeros == 0 {
+        return Ok(());
     }
-    let sum_nanos = wide(bytes)?;
-    let min_nanos = bytes.count()?;
-    let max_nanos = bytes.step(min_nanos)?;
-    let (mut buckets, mut last) = (Vec::with_capacity(length), 0);
+    parts.sum_nanos = wide(bytes)?;
+    parts.min_nanos = bytes.count()?;
+    parts.max_nanos = bytes.step(parts.min_nanos)?;
+    let mut last = 0;
     for _ in 0..length {
         last = bytes.step(last)?;
         let index = i32::try_from(last.cast_signed()).map_err(|_| Malformed("no such bucket"))?;
-        buckets.push((index, bytes.count()?));
+        parts.buckets.push((index, bytes.count()?));
     }
-    let parts = SketchParts { zeros, buckets, sum_nanos, min_nanos, max_nanos };
-    Sketch::from_parts(&parts).map_err(|_| Malformed("no sketch has such parts"))
+    Ok(())
 }
 
 #[cfg(test)]

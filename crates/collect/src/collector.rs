@@ -64,6 +64,8 @@ pub struct Collector {
     pub(crate) intake: Intake,
     pub(crate) publisher: Publisher,
     pub(crate) totals: Totals,
+    /// Since when the totals are counted.
+    pub(crate) began_unix_nanos: u64,
     kept: watch::Sender<Kept>,
     keeper_failures: AtomicU64,
     keeper_error: Mutex<Option<String>>,
@@ -85,6 +87,7 @@ impl Collector {
         keeper: K,
     ) -> (Arc<Self>, Worker<K>) {
         let collector = Arc::new(Self {
+            began_unix_nanos: clock.unix_nanos(),
             clock,
             table: SeriesTable::new(settings.series),
             intake: Intake::new(settings.intake_records),

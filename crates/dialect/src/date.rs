@@ -35,7 +35,8 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
 }
 
 /// Reads a date in the form of RFC 3339, `1994-11-06T08:49:37Z`, in whole seconds since 1970.
-pub(crate) fn from_rfc3339(text: &str) -> Option<u64> {
+#[must_use]
+pub fn from_rfc3339(text: &str) -> Option<u64> {
     let (date, clock) = text.trim().split_once(['T', 't'])?;
     let (clock, zone) = clock.split_at_checked(8)?;
     let [year, month, day] = three_numbers(date, '-')?;

@@ -20,6 +20,8 @@ mod catalog;
 
 mod rows;
 
+mod filter;
+
 mod partition;
 
 mod fault;
@@ -35,6 +37,7 @@ mod store;
 pub use bytes::Malformed;
 pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
 pub use error::DurableError;
+pub use filter::RecordFilter;
 pub use log::Ticket;
 pub use log::replay::Damage;
 pub use maintenance::{Maintained, Retention};

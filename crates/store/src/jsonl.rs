@@ -10,6 +10,26 @@ use crate::number::{append_id, append_integer, append_integers, append_millis};
 
 /// Appends the record's line, its end included, to `out`.
 pub fn append_line(out: &mut Vec<u8>, record: &Record<'_>) {
+    append_columns(out, record);
+    out.push(b'"');
+    out.extend_from_slice(FAILED_ATTEMPTS.as_bytes());
+    out.extend_from_slice(b"\":");
+    append_attempts(out, record);
+    out.push(b',');
+    append_list(out, CHUNK_NS, record.chunk_nanos().iter().copied());
+    append_list(out, CHUNK_LAG_NS, record.chunk_lag_nanos().iter().map(|&lag| lag.into()));
+    close(out, b'}');
+    out.push(b'\n');
+}
+
+/// Appends the record as an object that has all of a line but its lists.
+pub fn append_head(out: &mut Vec<u8>, record: &Record<'_>) {
+    append_columns(out, record);
+    close(out, b'}');
+}
+
+/// Appends the beginning of an object, and a comma after its last key.
+fn append_columns(out: &mut Vec<u8>, record: &Record<'_>) {
     out.push(b'{');
     for entry in LAYOUT {
         match entry {
@@ -27,15 +47,6 @@ pub fn append_line(out: &mut Vec<u8>, record: &Record<'_>) {
             }
         }
     }
-    out.push(b'"');
-    out.extend_from_slice(FAILED_ATTEMPTS.as_bytes());
-    out.extend_from_slice(b"\":");
-    append_attempts(out, record);
-    out.push(b',');
-    append_list(out, CHUNK_NS, record.chunk_nanos().iter().copied());
-    append_list(out, CHUNK_LAG_NS, record.chunk_lag_nanos().iter().map(|&lag| lag.into()));
-    close(out, b'}');
-    out.push(b'\n');
 }
 
 /// Appends a key and its value, and a comma whether or not another key follows: [`close`] takes the

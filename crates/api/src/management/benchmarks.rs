@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::entry::{BenchmarkEntry, StatusWord, link};
-use super::extract::{Asked, Body, Id, no_such_benchmark};
+use super::extract::{Asked, Body, Id, blocking, no_such_benchmark};
 use super::form::BenchmarkForm;
 use super::key::KeyDigest;
 use super::problem::Problem;
@@ -80,19 +80,6 @@ fn idempotency(headers: &HeaderMap, form: &BenchmarkForm) -> Result<Option<Idemp
     })?;
     let asked = serde_json::to_string(form).expect("a form is plain data");
     Ok(Some(Idempotency { key: key.to_owned(), digest: KeyDigest::of(&asked).to_string() }))
-}
-
-/// Does what may wait for the disk, where no other answer waits with it.
-async fn blocking<T: Send + 'static, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Problem>
-where
-    E: Into<Problem> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 /// Which benchmarks to list.

@@ -18,7 +18,9 @@ use utoipa_axum::routes;
 use super::extract::BODY_BYTES_MAX;
 use super::guard::{self, Guard};
 use super::key::Role;
-use super::{App, BASE, benchmarks, catalogue, live, pages, status};
+use super::{
+    App, BASE, alerts, benchmarks, catalogue, live, pages, records, rollups, runs, silences, status,
+};
 
 /// The page that shows the document to people.
 const PAGE: &str = include_str!("reader.html");
@@ -40,6 +42,8 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
     tags(
         (name = "benchmarks", description = "Load tests: created, followed, read"),
         (name = "catalogue", description = "What benchmarks may name"),
+        (name = "history", description = "What was, over any time"),
+        (name = "alerts", description = "What is not as it should be, and who is told"),
         (name = "live", description = "What happens now"),
         (name = "server", description = "The server itself"),
     ),
@@ -65,14 +69,25 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(benchmarks::list))
         .routes(routes!(benchmarks::get))
         .routes(routes!(benchmarks::results))
+        .routes(routes!(runs::timeline))
+        .routes(routes!(runs::distribution))
+        .routes(routes!(runs::heatmap))
+        .routes(routes!(records::list))
+        .routes(routes!(records::get))
         .routes(routes!(catalogue::targets))
         .routes(routes!(catalogue::scenarios))
+        .routes(routes!(rollups::rollups))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::rules))
+        .routes(routes!(silences::list))
         .routes(routes!(live::watch))
         .routes(routes!(status::status));
     let operator = OpenApiRouter::new()
         .routes(routes!(benchmarks::create))
         .routes(routes!(benchmarks::cancel))
-        .routes(routes!(benchmarks::delete));
+        .routes(routes!(benchmarks::delete))
+        .routes(routes!(silences::create))
+        .routes(routes!(silences::delete));
     for_role(viewer, Role::Viewer).merge(for_role(operator, Role::Operator))
 }
 

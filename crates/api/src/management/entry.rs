@@ -112,6 +112,10 @@ struct Links {
     itself: String,
     /// What it came to.
     results: String,
+    /// Its first run over its time.
+    timeline: String,
+    /// Its requests one by one.
+    records: String,
 }
 
 impl From<&Progress> for ProgressEntry {
@@ -151,7 +155,12 @@ impl From<Benchmark> for BenchmarkEntry {
                 detail: problem.detail,
                 hint: problem.hint,
             }),
-            links: Links { results: format!("{itself}/results"), itself },
+            links: Links {
+                results: format!("{itself}/results"),
+                timeline: format!("{itself}/timeline"),
+                records: format!("{itself}/records"),
+                itself,
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use control::BenchmarkId;
+use domain::RequestId;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -61,6 +62,34 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The ids of a benchmark and of one of its requests in the path.
+pub(super) struct RequestOf(pub(super) BenchmarkId, pub(super) RequestId);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((id, request)) =
+            path.map_err(|error| Problem::bad_request(error.body_text(), ""))?;
+        let id = id.parse().map_err(|_| no_such_benchmark(&id))?;
+        Ok(Self(id, request_id(&request).ok_or_else(|| no_such_request(&request))?))
+    }
+}
+
+fn request_id(text: &str) -> Option<RequestId> {
+    let (run, index) = text.split_once('-')?;
+    Some(RequestId { run: u64::from_str_radix(run, 16).ok()?, index: index.parse().ok()? })
+}
+
+/// The benchmark has no request of this id.
+pub(super) fn no_such_request(id: &impl std::fmt::Display) -> Problem {
+    Problem::not_found(
+        format!("the benchmark has no request {id}"),
+        "GET /api/v1/benchmarks/{id}/records lists those there are",
+    )
+}
+
 /// There is no benchmark of this id.
 pub(super) fn no_such_benchmark(id: &impl std::fmt::Display) -> Problem {
     Problem::not_found(
@@ -83,5 +112,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
             let detail = text.trim_start_matches("Failed to deserialize query string: ");
             Problem::bad_request(detail, "/docs lists what may stand behind the `?`")
         })
+    }
+}
+
+/// The word of a parameter among `all`.
+pub(super) fn word<T: Copy, const N: usize>(
+    name: &str,
+    given: &str,
+    all: [T; N],
+    word: fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    all.into_iter().find(|one| word(*one) == given).ok_or_else(|| {
+        let known = all.map(word).join(", ");
+        Problem::bad_request(format!("{name} cannot be `{given}`"), format!("use one of {known}"))
+    })
+}
+
+/// Does what may wait for the disk, where no other answer waits with it.
+pub(super) async fn blocking<T: Send + 'static, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Problem>
+where
+    E: Into<Problem> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -1,10 +1,12 @@
 //! What a client is told when something is wrong, as RFC 9457 has it.
 
+use archive::HistoryError;
 use axum::response::{IntoResponse, Response};
 use control::{CancelError, DeleteError, KeeperError, SubmitError};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use store::durable::DurableError;
 use utoipa::ToSchema;
 
 /// A problem, and its answer.
@@ -185,6 +187,16 @@ impl Problem {
         Self { header: Some(Header::RetryAfterSeconds(1)), ..problem }
     }
 
+    fn store(detail: String, hint: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "urn:prony:problem:store",
+            "The store cannot be used",
+            detail,
+            hint,
+        )
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -226,13 +238,29 @@ impl IntoResponse for Problem {
 
 impl From<KeeperError> for Problem {
     fn from(error: KeeperError) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "urn:prony:problem:store",
-            "The store cannot be used",
-            error.problem,
-            error.hint,
-        )
+        Self::store(error.problem, error.hint)
+    }
+}
+
+impl From<DurableError> for Problem {
+    fn from(error: DurableError) -> Self {
+        Self::store(error.to_string(), "see the server's output, and whether its disk is sound")
+    }
+}
+
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Store(error) => error.into(),
+            HistoryError::Grid(error) => {
+                let hint =
+                    "from_unix_ms and to_unix_ms say which time, step_seconds or points how fine";
+                Self::bad_request(error.to_string(), hint)
+            }
+            HistoryError::TooManyGroups => {
+                Self::bad_request(error.to_string(), "group_by says what series are told apart by")
+            }
+        }
     }
 }
 

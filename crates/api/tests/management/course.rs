@@ -50,6 +50,8 @@ async fn a_benchmark_is_created_followed_and_read() {
         "links": {
             "self": format!("/api/v1/benchmarks/{id}"),
             "results": format!("/api/v1/benchmarks/{id}/results"),
+            "timeline": format!("/api/v1/benchmarks/{id}/timeline"),
+            "records": format!("/api/v1/benchmarks/{id}/records"),
         },
     });
     // Drawn anew for each benchmark that names none: microseconds since 1970.

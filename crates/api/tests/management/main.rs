@@ -1,24 +1,32 @@
 //! The management API over a real socket: what clients send, and what they are told.
 
 mod access;
+mod alerts;
 mod course;
 mod document;
+mod history;
 mod pages;
 mod refusals;
 mod stream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use alert::{AlertBook, RuleSettings, Saved, SharedBook};
 use api::management::{Certificate, KeyRing, LiveFeed, StoreFacts, form};
 use api::{Management, ManagementServer};
+use archive::History;
 use collect::metrics::{Family, Kind, Labels, Sample, Value as MetricValue};
-use control::{Benchmarks, Catalogue, MemoryKeeper, Prompts, Scenario, Subject, Target, Workshop};
-use domain::BoxFuture;
+use control::{
+    Benchmarks, Catalogue, KeeperError, MemoryKeeper, Prompts, Scenario, Subject, Target, Workshop,
+};
+use domain::{BoxFuture, Seed, SystemClock};
 use pace::Time;
 use serde_json::Value;
+use store::durable::{Store, StoreSettings};
 use testkit::{ManualClock, Script, ScriptedModel, VirtualClock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -35,6 +43,14 @@ struct Desk {
     benchmarks: Arc<Benchmarks>,
     catalogue: Arc<Catalogue>,
     live: Arc<LiveFeed>,
+    /// The store that its history is of.
+    store: Store,
+    alerts: SharedBook,
+    /// What was kept of the alerts, the latest last.
+    kept: Arc<Mutex<Vec<Saved>>>,
+    /// Whether nothing more can be kept of them.
+    is_full: Arc<AtomicBool>,
+    _folder: tempfile::TempDir,
     /// The server's clock, whose time tests set.
     clock: Arc<ManualClock>,
     stop: CancellationToken,
@@ -57,9 +73,20 @@ impl Desk {
         let benchmarks = Arc::new(benchmarks);
         let stop = CancellationToken::new();
         let live = Arc::new(LiveFeed::new(stop.clone()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings =
+            StoreSettings { commit_interval: Duration::from_millis(1), ..StoreSettings::default() };
+        let (store, _) =
+            Store::open(folder.path(), settings, Arc::new(SystemClock)).expect("a store");
+        let alerts = SharedBook::new(book());
+        let (kept, is_full) =
+            (Arc::<Mutex<Vec<Saved>>>::default(), Arc::new(AtomicBool::new(false)));
         let management = Management {
             benchmarks: Arc::clone(&benchmarks),
             catalogue: Arc::clone(&catalogue),
+            history: History::new(store.reader().clone()),
+            alerts: alerts.clone(),
+            keep_alerts: keeping(Arc::clone(&kept), Arc::clone(&is_full)),
             live: Arc::clone(&live),
             keys: Arc::new(keys),
             metrics: Arc::new(metrics),
@@ -75,7 +102,20 @@ impl Desk {
             let stopped = server.run(router, stopping.cancelled(), GRACE).await;
             assert_eq!(stopped.cut_off, 0);
         });
-        Self { address, benchmarks, catalogue, live, clock, stop, tasks }
+        Self {
+            address,
+            benchmarks,
+            catalogue,
+            live,
+            store,
+            alerts,
+            kept,
+            is_full,
+            _folder: folder,
+            clock,
+            stop,
+            tasks,
+        }
     }
 
     /// Begins to work the queue off.
@@ -133,6 +173,32 @@ fn metrics() -> Vec<Family> {
     let sample = Sample { labels: Labels::default(), own: None, value: MetricValue::Number(3.0) };
     let (name, help, kind) = ("llm_requests_total", "Requests.", Kind::Counter);
     vec![Family { name, help, kind, samples: vec![sample] }]
+}
+
+/// Keeps what it is given, unless there is no room.
+fn keeping(
+    kept: Arc<Mutex<Vec<Saved>>>,
+    is_full: Arc<AtomicBool>,
+) -> Arc<dyn Fn(Saved) -> Result<(), KeeperError> + Send + Sync> {
+    Arc::new(move |saved| {
+        if is_full.load(Ordering::Relaxed) {
+            let (problem, hint) = ("the disk is full".to_owned(), "make room".to_owned());
+            return Err(KeeperError { problem, hint });
+        }
+        kept.lock().expect("no panic").push(saved);
+        Ok(())
+    })
+}
+
+/// A book of two rules about which nothing is known yet.
+fn book() -> AlertBook {
+    let rules = [
+        "name = 'HighLatency'\nmetric = 'e2e_p95'\nabove = '2s'\nwindow = '5m'\nfor = '5m'\n\
+         group_by = ['model']\nseverity = 'critical'\n",
+        "name = 'NoTraffic'\nmetric = 'no_traffic'\nwindow = '10m'\nseverity = 'warning'\n",
+    ];
+    let rule = |text| toml::from_str::<RuleSettings>(text).expect("its form").check();
+    AlertBook::new(rules.map(|text| rule(text).expect("it is sound")).into(), vec![], Seed(3))
 }
 
 fn catalogue() -> Catalogue {

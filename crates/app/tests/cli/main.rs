@@ -18,3 +18,4 @@ mod limits;
 mod signals;
 mod accuracy;
 mod scripts;
+mod serving;

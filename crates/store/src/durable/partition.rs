@@ -12,8 +12,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch, StringViewArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::Int64Type;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::{
+    ArrowPredicate, ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter,
+};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -21,6 +24,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::DurableError;
 use super::catalog::{NewPartition, Partition};
+use super::filter::{FILTERED, RecordFilter};
 use super::provenance::StoredRecord;
 use super::rows::{FINISHED, RUN_ID, RowBuilder, RowReader, SCHEMA};
 use crate::column::{CHUNK_LAG_NS, CHUNK_NS};
@@ -203,34 +207,53 @@ pub(crate) fn file_number(name: &str) -> Option<u64> {
 pub(crate) fn read_rows(
     folder: &Path,
     partition: &Partition,
-    mut take: impl FnMut(RecordBatch) -> Result<(), DurableError>,
+    take: impl FnMut(RecordBatch) -> Result<(), DurableError>,
 ) -> Result<(), DurableError> {
-    let path = folder.join(&partition.file.name);
-    let damaged = |reason: String| DurableError::Damaged { path: path.clone(), reason };
-    let file = File::open(&path).map_err(DurableError::file("read", &path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(READ_ROWS).build())
-        .map_err(|error| damaged(error.to_string()))?;
-    for batch in reader {
-        take(batch.map_err(|error| damaged(error.to_string()))?)?;
-    }
-    Ok(())
+    read_some_rows(folder, partition, None, take)
 }
 
-/// Hands over a partition's records.
+/// Hands over a partition's records that pass the filter.
 pub(crate) fn read(
     folder: &Path,
     partition: &Partition,
+    filter: &RecordFilter,
     mut take: impl FnMut(StoredRecord) -> Result<(), DurableError>,
 ) -> Result<(), DurableError> {
     let mut reader = RowReader::default();
-    read_rows(folder, partition, |batch| {
+    read_some_rows(folder, partition, Some(filter), |batch| {
         let records = reader.read(&batch).map_err(|reason| DurableError::Damaged {
             path: folder.join(&partition.file.name),
             reason,
         })?;
         records.into_iter().try_for_each(&mut take)
     })
+}
+
+/// Of rows that do not pass the filter, no other columns are decoded.
+fn read_some_rows(
+    folder: &Path,
+    partition: &Partition,
+    filter: Option<&RecordFilter>,
+    mut take: impl FnMut(RecordBatch) -> Result<(), DurableError>,
+) -> Result<(), DurableError> {
+    let path = folder.join(&partition.file.name);
+    let damaged = |reason: String| DurableError::Damaged { path: path.clone(), reason };
+    let file = File::open(&path).map_err(DurableError::file("read", &path))?;
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|error| damaged(error.to_string()))?
+        .with_batch_size(READ_ROWS);
+    if let Some(filter) = filter.cloned() {
+        let columns = ProjectionMask::columns(builder.parquet_schema(), FILTERED);
+        let passes =
+            move |batch: RecordBatch| filter.rows(&batch).map_err(ArrowError::ParquetError);
+        let predicate: Box<dyn ArrowPredicate> = Box::new(ArrowPredicateFn::new(columns, passes));
+        builder = builder.with_row_filter(RowFilter::new(vec![predicate]));
+    }
+    let reader = builder.build().map_err(|error| damaged(error.to_string()))?;
+    for batch in reader {
+        take(batch.map_err(|error| damaged(error.to_string()))?)?;
+    }
+    Ok(())
 }
 
 /// The rows of a batch that are not of a run.

@@ -8,6 +8,7 @@ use datafusion::arrow::array::RecordBatch;
 
 use super::DurableError;
 use super::catalog::{Catalog, Document, Partition, RollupPoint, RollupRange, Run};
+use super::filter::RecordFilter;
 use super::folder::Folder;
 use super::log::replay::Segments;
 use super::partition;
@@ -130,6 +131,31 @@ impl Reader {
         self.catalog.rollups(range)
     }
 
+    /// Hands over the windows of ranges, each with its start, as they were at one moment: range by
+    /// range, in each series by series, in each by time. Nobody else reads by this reader meanwhile.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read, or `take` says why it cannot.
+    pub fn each_rollup(
+        &self,
+        ranges: &[RollupRange<'_>],
+        take: impl FnMut(u64, &[u8]) -> Result<(), String>,
+    ) -> Result<(), DurableError> {
+        self.catalog.each_rollup(ranges, take)
+    }
+
+    /// When the first window of each series starts that has one of this resolution, in seconds since
+    /// 1970.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub fn first_rollups(
+        &self,
+        resolution_s: u32,
+    ) -> Result<std::collections::BTreeMap<String, u64>, DurableError> {
+        self.catalog.first_rollups(resolution_s)
+    }
+
     /// Hands over every record of a run, and returns how many there are.
     ///
     /// # Errors
@@ -137,26 +163,38 @@ impl Reader {
     pub fn records(
         &self,
         run: &str,
+        take: impl FnMut(StoredRecord) -> Result<(), DurableError>,
+    ) -> Result<u64, DurableError> {
+        let count = self.pick(&RecordFilter::run(run), take)?;
+        if count == 0 && self.run(run)?.is_none() {
+            return Err(DurableError::UnknownRun { id: run.to_owned() });
+        }
+        Ok(count)
+    }
+
+    /// Hands over the records that pass the filter, and returns how many there are. They come by no
+    /// order that can be relied on.
+    ///
+    /// # Errors
+    /// Where a part of the run cannot be read.
+    pub fn pick(
+        &self,
+        filter: &RecordFilter,
         mut take: impl FnMut(StoredRecord) -> Result<(), DurableError>,
     ) -> Result<u64, DurableError> {
         let snapshot = self.snapshot()?;
         let mut count = 0;
-        let mut pick = |record: StoredRecord| {
-            if record.provenance.run.as_deref() != Some(run) {
-                return Ok(());
-            }
+        let mut take = |record| {
             count += 1;
             take(record)
         };
         for partition in &snapshot.partitions {
-            if partition.file.rows_by_run.contains_key(run) {
-                partition::read(&snapshot.folder, partition, &mut pick)?;
+            if partition.file.rows_by_run.contains_key(&filter.run) {
+                partition::read(&snapshot.folder, partition, filter, &mut take)?;
             }
         }
-        snapshot.tail.into_iter().try_for_each(pick)?;
-        if count == 0 && self.run(run)?.is_none() {
-            return Err(DurableError::UnknownRun { id: run.to_owned() });
-        }
+        let mut tail = snapshot.tail.into_iter().filter(|record| filter.passes(record));
+        tail.try_for_each(take)?;
         Ok(count)
     }
 

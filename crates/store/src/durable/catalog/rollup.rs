@@ -44,6 +44,10 @@ pub struct RollupPoint {
     pub data: Vec<u8>,
 }
 
+const WINDOWS: &str = "SELECT start_unix_s, data FROM rollup \
+     WHERE resolution_s = ? AND series = ? AND start_unix_s >= ? AND start_unix_s < ? \
+     ORDER BY start_unix_s";
+
 impl Catalog {
     /// Adds what is new, joined by `join` with what is there. From now on the rollups are of all
     /// records before sequence `through`.
@@ -94,10 +98,7 @@ impl Catalog {
     ) -> Result<BTreeMap<String, Vec<RollupPoint>>, DurableError> {
         self.read(|connection| {
             let mut points = BTreeMap::new();
-            let mut statement = connection.prepare_cached(
-                "SELECT start_unix_s, data FROM rollup WHERE resolution_s = ? AND series = ? \
-                 AND start_unix_s >= ? AND start_unix_s < ? ORDER BY start_unix_s",
-            )?;
+            let mut statement = connection.prepare_cached(WINDOWS)?;
             let (from, to) = (signed(range.from_unix_s), signed(range.to_unix_s));
             for (id, key) in series_of(connection, range.series)? {
                 let rows =
@@ -112,6 +113,48 @@ impl Catalog {
             }
             Ok(points)
         })
+    }
+
+    /// Hands over the windows of ranges, each with its start, all as they were at one moment.
+    pub(crate) fn each_rollup(
+        &self,
+        ranges: &[RollupRange<'_>],
+        mut take: impl FnMut(u64, &[u8]) -> Result<(), String>,
+    ) -> Result<(), DurableError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(WINDOWS)?;
+            for range in ranges {
+                let (from, to) = (signed(range.from_unix_s), signed(range.to_unix_s));
+                for (id, _) in series_of(connection, range.series)? {
+                    let mut rows = statement.query(params![range.resolution_s, id, from, to])?;
+                    while let Some(row) = rows.next()? {
+                        let data = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                        take(unsigned(row.get(0)?), data)
+                            .map_err(|reason| DurableError::Rollup { reason })?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// When the first window of each series starts that has one of this resolution.
+    pub(crate) fn first_rollups(
+        &self,
+        resolution_s: u32,
+    ) -> Result<BTreeMap<String, u64>, DurableError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT key, (SELECT min(start_unix_s) FROM rollup \
+             WHERE resolution_s = ? AND series = series.id) FROM series",
+        )?;
+        let firsts = statement.query_map([resolution_s], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut known = BTreeMap::new();
+        for first in firsts {
+            let (key, start): (String, Option<i64>) = first?;
+            known.extend(start.map(|start| (key, unsigned(start))));
+        }
+        Ok(known)
     }
 
     /// Forgets windows of a resolution that start before a moment.
@@ -148,11 +191,16 @@ fn series_of(
     connection: &Connection,
     asked: Option<&[String]>,
 ) -> Result<Vec<(i64, String)>, DurableError> {
-    let mut statement = connection.prepare_cached("SELECT id, key FROM series")?;
-    let all = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut all = all.collect::<Result<Vec<(i64, String)>, _>>()?;
-    if let Some(asked) = asked {
-        all.retain(|(_, key)| asked.contains(key));
+    let Some(asked) = asked else {
+        let mut statement = connection.prepare_cached("SELECT id, key FROM series")?;
+        let all = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        return Ok(all.collect::<Result<_, _>>()?);
+    };
+    let mut find = connection.prepare_cached("SELECT id FROM series WHERE key = ?")?;
+    let mut found = Vec::with_capacity(asked.len());
+    for key in asked {
+        let id = find.query_row([key], |row| row.get(0)).optional()?;
+        found.extend(id.map(|id: i64| (id, key.clone())));
     }
-    Ok(all)
+    Ok(found)
 }

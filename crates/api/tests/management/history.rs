@@ -1,0 +1,243 @@
+//! What was: rollups over any time, and the runs and requests of a benchmark.
+
+use analysis::Origin;
+use analysis::rollup::{Resolution, Roller, coarsen};
+use archive::{rollup, series};
+use domain::{
+    Arrival, Chunks, CountSource, Exchange, Failure, FailureKind, FinishReason, Outcome, RequestId,
+    Timeline, Timestamp, Tokens, Usage, Vantage,
+};
+use serde_json::json;
+use store::RunLabel;
+use store::durable::{Provenance, RollupRow, STORED_ANCHOR, StoredRecord};
+
+use super::*;
+
+/// The start of 2026, in seconds since 1970.
+const START_S: u64 = 1_767_225_600;
+
+/// Request `index` of run 0: it starts that many seconds after the start of 2026, and its four tokens
+/// come 100 ms apart. Every fifth fails.
+fn record(benchmark: &str, index: u64) -> StoredRecord {
+    let started = Timestamp::from_nanos((START_S + index) * 1_000_000_000);
+    let mut chunks = Chunks::default();
+    for chunk in 1..=4 {
+        chunks.push(started, Arrival::at(started + Duration::from_millis(100 * chunk)));
+    }
+    let failure = Failure {
+        kind: FailureKind::Overloaded,
+        status: Some(503),
+        message: "busy".into(),
+        retry_after: None,
+        retryable: true,
+    };
+    let is_failed = index % 5 == 4;
+    let provenance = Provenance {
+        run: Some(benchmark.into()),
+        label: RunLabel { run: 0, load: "concurrency=1".into(), origin: Origin::Started },
+        provider: "scripted".into(),
+        target_region: "here".into(),
+        vantage_region: "".into(),
+        source: "bench".into(),
+    };
+    let exchange = Exchange {
+        id: RequestId { run: 0xab, index },
+        server_request_id: None,
+        user: 0,
+        turn: 0,
+        model: "fast".into(),
+        scenario: "short_queries".into(),
+        vantage: Vantage::Client,
+        warmup: false,
+        streamed: true,
+        failed_attempts: Vec::new(),
+        timeline: Timeline {
+            planned: started,
+            held: None,
+            started,
+            connection: None,
+            sent: None,
+            headers: None,
+            chunks,
+            finished: Arrival::at(started + Duration::from_millis(500)),
+        },
+        usage: Usage { input: Tokens(12), output: Tokens(4), ..Usage::default() },
+        input_source: CountSource::Server,
+        output_source: CountSource::Server,
+        max_tokens: None,
+        outcome: if is_failed {
+            Outcome::Failure(failure)
+        } else {
+            Outcome::Success(FinishReason::Stop)
+        },
+    };
+    StoredRecord { provenance: Arc::new(provenance), exchange }
+}
+
+/// A benchmark of one run that waits, with ten requests in the store and in the rollups.
+async fn desk() -> (Desk, String) {
+    let desk = Desk::new().await;
+    let body = json!({ "models": ["fast"], "concurrent_users": 1, "num_requests": 10 });
+    let created = desk.create(&body).await.json();
+    let id = created["id"].as_str().expect("an id").to_owned();
+    let records: Vec<StoredRecord> = (0..10).map(|index| record(&id, index)).collect();
+    let ticket = desk.store.append(records.iter().map(StoredRecord::entry)).expect("room");
+    desk.store.wait(ticket).expect("they are kept");
+
+    let mut roller = Roller::new(STORED_ANCHOR);
+    records.iter().for_each(|record| roller.record(&record.exchange, Origin::Started));
+    let seconds = roller.drain();
+    let series = series::write(&series::of(&records[0]).expect("a known source"));
+    let rows = Resolution::ALL.into_iter().flat_map(|resolution| {
+        let series = series.clone();
+        coarsen(&seconds, resolution).into_iter().map(move |delta| RollupRow {
+            series: series.clone(),
+            resolution_s: u32::try_from(resolution.seconds()).expect("an hour at most"),
+            start_unix_s: delta.window.start_unix_seconds(),
+            data: rollup::encode(&delta.rollup),
+        })
+    });
+    let rows: Vec<RollupRow> = rows.collect();
+    desk.store.add_rollups(&rows, ticket, |_, _| Err("there is one".into())).expect("kept");
+    (desk, format!("/api/v1/benchmarks/{id}"))
+}
+
+#[tokio::test]
+async fn rollups_come_in_steps() {
+    let (desk, _) = desk().await;
+    let from = START_S * 1_000;
+    let path = |rest: &str| format!("/api/v1/rollups?from_unix_ms={from}&{rest}");
+    let whole = path(&format!("to_unix_ms={}&step_seconds=5&group_by=model,region", from + 10_000));
+    let told = desk.get(&whole).await.json();
+    let quantiles = |ms: f64| json!({ "p50": [ms, ms], "p95": [ms, ms], "p99": [ms, ms] });
+    assert_eq!(
+        told,
+        json!({
+            "step_seconds": 5,
+            "times_unix_ms": [from, from + 5_000],
+            "series": [{
+                "labels": { "model": "fast", "region": "here" },
+                "requests": [5, 5], "errors": [1, 1],
+                "input_tokens": [60, 60], "output_tokens": [20, 20],
+                "cost_usd": [null, null], "in_flight": [0.5, 0.5],
+                "ttft_ms": quantiles(100.0), "tpot_ms": quantiles(100.0),
+                "e2e_ms": quantiles(500.0),
+            }],
+        })
+    );
+    let filtered =
+        path(&format!("to_unix_ms={}&points=1&model=slow,fast&source=bench", from + 10_000));
+    assert_eq!(desk.get(&filtered).await.json()["series"][0]["requests"], json!([10]));
+    let other = path(&format!("to_unix_ms={}&points=1&model=slow", from + 10_000));
+    assert_eq!(desk.get(&other).await.json()["series"], json!([]));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn a_run_is_seen_as_a_whole() {
+    let (desk, path) = desk().await;
+    let timeline = desk.get(&format!("{path}/timeline?run=0")).await.json();
+    assert_eq!(
+        (&timeline["start_unix_ms"], &timeline["step_ms"]),
+        (&json!(START_S * 1_000), &json!(1_000))
+    );
+    assert_eq!(timeline["requests_per_second"], json!(vec![1.0; 10]));
+    assert_eq!(timeline["in_flight"], json!(vec![0.5; 10]));
+    assert_eq!(timeline["output_tokens_per_second"], json!(vec![4.0; 10]));
+    assert_eq!(timeline["errors_per_second"][4], json!(1.0));
+    assert_eq!(timeline["ttft_ms"]["p95"][4], Value::Null, "none succeeded then");
+    assert_eq!(timeline["cpu_percent"], json!(vec![Value::Null; 10]));
+
+    let shape = desk.get(&format!("{path}/distribution?metric=itl")).await.json();
+    assert_eq!((&shape["metric"], &shape["unit"]), (&json!("itl"), &json!("ms")));
+    assert_eq!(shape["counts"], json!([24]));
+    assert_eq!(shape["bounds"].as_array().map(Vec::len), Some(2));
+    assert_eq!(shape["percentiles"]["value"][0], json!(100.0));
+    let heatmap = desk.get(&format!("{path}/heatmap")).await.json();
+    assert_eq!(heatmap["counts"][0], json!([1]));
+    assert_eq!(heatmap["counts"][4], json!([0]));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn requests_are_listed_and_shown_one_by_one() {
+    let (desk, path) = desk().await;
+    let list = async |query: &str| {
+        let told = desk.get(&format!("{path}/records?{query}")).await.json();
+        let items = told["items"].as_array().expect("items");
+        let ids = items.iter().map(|item| item["request_id"].as_str().expect("an id").to_owned());
+        (ids.collect::<Vec<String>>(), told["next_cursor"].as_str().map(str::to_owned))
+    };
+    let id = |index: u64| format!("00000000000000ab-{index}");
+    assert_eq!(list("outcome=failed").await, (vec![id(4), id(9)], None));
+    let (first, cursor) = list("limit=6&run=0").await;
+    assert_eq!(first, (0..6).map(id).collect::<Vec<_>>());
+    let next = format!("limit=6&run=0&cursor={}", cursor.expect("there is more"));
+    assert_eq!(list(&next).await, ((6..10).map(id).collect(), None));
+    assert_eq!(list("sort=-e2e&limit=1").await.0, [id(0)]);
+
+    let listed = desk.get(&format!("{path}/records?limit=1")).await.json()["items"][0].clone();
+    let shown = desk.get(&format!("{path}/records/{}", id(0))).await.json();
+    assert_eq!(shown["chunk_ns"], json!([100_000_000, 200_000_000, 300_000_000, 400_000_000]));
+    for (key, value) in listed.as_object().expect("an object") {
+        assert_eq!(shown[key], *value, "{key}");
+    }
+    assert_eq!((&listed["chunk_ns"], &listed["e2el_ms"]), (&Value::Null, &json!(500.0)));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn the_documented_record_is_the_one_that_is_told() {
+    let (desk, path) = desk().await;
+    let document = desk.get("/api/v1/openapi.json").await.json();
+    let listed = desk.get(&format!("{path}/records?limit=1")).await.json()["items"][0].clone();
+    let schema = &document["components"]["schemas"]["RequestRecord"]["properties"];
+    let keys = |value: &Value| {
+        value.as_object().expect("an object").keys().cloned().collect::<Vec<String>>()
+    };
+    assert_eq!(keys(schema), keys(&listed));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_says_why() {
+    let (desk, path) = desk().await;
+    let rollups = "/api/v1/rollups?from_unix_ms=1000&to_unix_ms=";
+    let mut told = String::new();
+    for path in [
+        "/api/v1/rollups?to_unix_ms=5".to_owned(),
+        format!("{rollups}1000"),
+        format!("{rollups}9000&step_seconds=0"),
+        format!("{rollups}9000&points=0"),
+        format!("{rollups}9000&points=1001"),
+        format!("{rollups}9000&points=1&step_seconds=1"),
+        format!("{rollups}3601000&step_seconds=1"),
+        format!("{rollups}9000&group_by=model,regoin"),
+        format!("{rollups}9000&modle=fast"),
+        format!("{path}/timeline?run=1"),
+        format!("{path}/timeline?run=x"),
+        format!("{path}/distribution?metric=e2el"),
+        format!("{path}/heatmap?metric=e2e"),
+        format!("{path}/records?outcome=lost"),
+        format!("{path}/records?sort=slowest"),
+        format!("{path}/records?limit=501"),
+        format!("{path}/records?cursor=5"),
+        format!("{path}/records?run=7"),
+        format!("{path}/records/00000000000000ab-10"),
+        format!("{path}/records/x"),
+        "/api/v1/benchmarks/00000000000000ab/timeline".to_owned(),
+    ] {
+        let answer = desk.get(&path).await;
+        let problem = answer.json();
+        told.push_str(&format!(
+            "{} {}\n",
+            answer.status,
+            problem["detail"].as_str().expect("text")
+        ));
+        if let Some(hint) = problem["hint"].as_str() {
+            told.push_str(&format!("  {hint}\n"));
+        }
+    }
+    insta::assert_snapshot!(told, @"");
+    desk.close().await;
+}

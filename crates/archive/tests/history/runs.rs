@@ -1,0 +1,188 @@
+//! One run of a benchmark as a whole, and its requests.
+
+use analysis::{Convention, Figures};
+use archive::history::{Latency, Order, Outcomes, RecordQuestion};
+use serde_json::Value;
+
+use super::*;
+
+/// The records of a run that count, of all or of those that succeeded.
+fn counted(kept: &Kept, run: u64) -> Vec<&StoredRecord> {
+    let counts = |r: &&StoredRecord| r.provenance.label.run == run && !r.exchange.warmup;
+    kept.records.iter().filter(counts).collect()
+}
+
+fn values(records: &[&StoredRecord], latency: Latency) -> Vec<f64> {
+    let succeeded = records.iter().filter(|record| record.exchange.outcome.is_success());
+    let values = succeeded.flat_map(|record| {
+        let exchange = &record.exchange;
+        let figures = Figures::of(exchange, Origin::Planned, Convention::Prony);
+        match latency {
+            Latency::Ttft => figures.ttft_ms.into_iter().collect(),
+            Latency::Tpot => figures.tpot_ms.into_iter().collect(),
+            Latency::E2e => vec![figures.e2e_ms],
+            Latency::Itl => {
+                let chunks = exchange.timeline.chunks.arrived_nanos();
+                chunks.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e6).collect()
+            }
+        }
+    });
+    values.collect()
+}
+
+#[test]
+fn a_view_shows_what_every_record_says() {
+    let kept = Kept::new(requests(2_000, 700));
+    for run in 0..2 {
+        let view = kept.history.run(BENCHMARK, run, false).expect("a view");
+        let records = counted(&kept, run);
+        assert_eq!(view.requests, records.len() as u64);
+
+        let timeline = &view.timeline;
+        let seconds = timeline.step_ms as f64 / 1e3;
+        assert!(timeline.requests_per_second.len() <= 300 && timeline.step_ms >= 1_000);
+        let sum = |column: &[f64]| column.iter().sum::<f64>() * seconds;
+        let failed = records.iter().filter(|record| !record.exchange.outcome.is_success());
+        let [mut tokens, mut busy] = [0.0; 2];
+        for StoredRecord { exchange, .. } in &records {
+            let moments = &exchange.timeline;
+            busy += moments.finished.arrived.since(moments.started).as_secs_f64();
+            if exchange.outcome.is_success() {
+                tokens += exchange.usage.output.count() as f64;
+            }
+        }
+        for (got, expected) in [
+            (sum(&timeline.requests_per_second), records.len() as f64),
+            (sum(&timeline.errors_per_second), failed.count() as f64),
+            (sum(&timeline.output_tokens_per_second), tokens),
+            (sum(&timeline.in_flight), busy),
+        ] {
+            assert!((got - expected).abs() < 1e-6 * expected, "{got} for {expected}");
+        }
+        for place in 0..timeline.requests_per_second.len() {
+            let start = (timeline.start_unix_ms + place as u64 * timeline.step_ms) * 1_000_000;
+            let inside = start..start + timeline.step_ms * 1_000_000;
+            let ended = records.iter().filter(|r| inside.contains(&r.finished_unix_nanos()));
+            let ended: Vec<&StoredRecord> = ended.copied().collect();
+            let rate = timeline.requests_per_second[place] * seconds;
+            assert!((rate - ended.len() as f64).abs() < 1e-6, "{rate} for {}", ended.len());
+            assert_close(timeline.ttft_ms.p95[place], exact(values(&ended, Latency::Ttft), 0.95));
+            assert_close(timeline.e2e_ms.p50[place], exact(values(&ended, Latency::E2e), 0.5));
+        }
+        for latency in Latency::ALL {
+            shapes_agree(&view, latency, &values(&records, latency));
+        }
+    }
+}
+
+fn shapes_agree(view: &archive::history::RunView, latency: Latency, values: &[f64]) {
+    let distribution = view.distribution(latency);
+    assert!(distribution.counts.len() <= 60);
+    assert_eq!(distribution.bounds_ms.len(), distribution.counts.len() + 1);
+    assert_eq!(distribution.counts.iter().sum::<u64>(), values.len() as u64);
+    for (share, value) in distribution.shares.iter().zip(&distribution.values_ms) {
+        assert_close(*value, exact(values.to_vec(), *share));
+    }
+    let heatmap = view.heatmap(latency);
+    assert!(heatmap.counts.len() <= 120 && heatmap.bounds_ms.len() <= 41);
+    assert!(heatmap.counts.iter().all(|step| step.len() + 1 == heatmap.bounds_ms.len()));
+    assert_eq!(heatmap.counts.iter().flatten().sum::<u64>(), values.len() as u64);
+}
+
+#[test]
+fn views_of_what_is_over_are_kept_and_others_made_anew() {
+    let mut kept = Kept::new(requests(9_000, 60));
+    let view = kept.history.run(BENCHMARK, 0, false).expect("a view");
+    let more = requests(10, 60);
+    append(&kept.store, &more);
+    kept.records.extend(more);
+    let grown = kept.history.run(BENCHMARK, 0, true).expect("a view");
+    assert_eq!(grown.requests, counted(&kept, 0).len() as u64);
+    assert!(grown.requests > view.requests);
+    let again = kept.history.run(BENCHMARK, 0, true).expect("a view");
+    assert!(Arc::ptr_eq(&grown, &again));
+    assert_eq!(kept.history.run("00000000000000ff", 0, true).expect("an empty view").requests, 0);
+}
+
+/// Every page's records in their order, by their index.
+fn pages(kept: &Kept, question: &RecordQuestion) -> Vec<u64> {
+    let mut question = question.clone();
+    let mut indices = Vec::new();
+    loop {
+        let page = kept.history.records(&question).expect("a page");
+        assert!(page.items.len() <= question.limit);
+        for item in &page.items {
+            let record: Value = serde_json::from_str(item.get()).expect("JSON");
+            assert!(record["chunk_ns"].is_null() && record["ttft_ms"] != Value::from(0));
+            let id = record["request_id"].as_str().expect("an id");
+            indices.push(id.rsplit('-').next().expect("an index").parse().expect("a number"));
+        }
+        match page.next {
+            Some(cursor) => question.after = Some(cursor),
+            None => return indices,
+        }
+    }
+}
+
+#[test]
+fn pages_list_every_record_once_in_order() {
+    let kept = Kept::new(requests(400, 600));
+    let figure = |record: &StoredRecord, order: Order| {
+        let exchange = &record.exchange;
+        let figures = Figures::of(exchange, Origin::Planned, Convention::Prony);
+        let figures = exchange.outcome.is_success().then_some(figures);
+        match order {
+            Order::Started => exchange.timeline.started.as_nanos() as f64,
+            Order::SlowestTtft => -figures.and_then(|f| f.ttft_ms).unwrap_or(0.0),
+            Order::SlowestE2e => -figures.map_or(0.0, |f| f.e2e_ms),
+        }
+    };
+    for order in Order::ALL {
+        for (outcomes, run, limit) in [
+            (Outcomes::All, None, 7),
+            (Outcomes::Succeeded, Some(1), 500),
+            (Outcomes::Failed, Some(0), 1),
+        ] {
+            let takes = |record: &&StoredRecord| {
+                let is_success = record.exchange.outcome.is_success();
+                run.is_none_or(|run| record.provenance.label.run == run)
+                    && (outcomes == Outcomes::All
+                        || (outcomes == Outcomes::Succeeded) == is_success)
+            };
+            let mut expected: Vec<&StoredRecord> = kept.records.iter().filter(takes).collect();
+            expected.sort_by(|one, other| {
+                let by_figure = figure(one, order).total_cmp(&figure(other, order));
+                by_figure.then(one.exchange.id.index.cmp(&other.exchange.id.index))
+            });
+            let expected: Vec<u64> = expected.iter().map(|r| r.exchange.id.index).collect();
+            let question = RecordQuestion {
+                benchmark: BENCHMARK.to_owned(),
+                run,
+                outcomes,
+                order,
+                after: None,
+                limit,
+            };
+            assert_eq!(pages(&kept, &question), expected, "{question:?}");
+        }
+    }
+}
+
+#[test]
+fn one_record_has_its_chunks() {
+    let kept = Kept::new(requests(50, 60));
+    for record in &kept.records {
+        let found = kept.history.record(BENCHMARK, record.exchange.id).expect("it is read");
+        let found: Value = serde_json::from_str(found.expect("it is there").get()).expect("JSON");
+        let chunks: Vec<u64> =
+            serde_json::from_value(found["chunk_ns"].clone()).expect("a list of numbers");
+        assert_eq!(chunks, record.exchange.timeline.chunks.arrived_nanos());
+    }
+    let other = RequestId { run: 0xab, index: 50 };
+    assert!(kept.history.record(BENCHMARK, other).expect("it is read").is_none());
+    assert!(
+        kept.history
+            .record("00000000000000ff", kept.records[0].exchange.id)
+            .is_ok_and(|found| found.is_none())
+    );
+}
