@@ -98,7 +98,9 @@ export class Contract {
       const mayLack = (property.flags & ts.SymbolFlags.Optional) !== 0;
       if (!sent) return mayLack ? [] : [`${name} is never sent`];
       const own = this.#checker.getTypeOfSymbolAtLocation(property, this.#source);
-      const lacks = mayLack || required.has(property.name) ? [] : [`${name} may be left out`];
+      // The document lets what may be null be left out, and the server writes null.
+      const isSent = required.has(property.name) || this.#kindsSent(sent).has('null');
+      const lacks = mayLack || isSent ? [] : [`${name} may be left out`];
       return [...lacks, ...this.#compare(name, own, sent)];
     });
   }

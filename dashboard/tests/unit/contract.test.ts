@@ -33,13 +33,13 @@ const contract = new Contract(
 );
 
 test('what fits has no difference', () => {
-  expect(contract.differences('Target', target({}, ['availability']))).toEqual([]);
+  expect(contract.differences('Target', target({}, ['availability', 'region']))).toEqual([]);
 });
 
 test.each<[Schema, string]>([
   [target({ model: { type: ['string', 'null'] } }), 'Target.model may be null'],
   [target({ name: number }), 'Target.name may be number'],
-  [target({}, ['region']), 'Target.region may be left out'],
+  [target({}, ['labels']), 'Target.labels may be left out'],
   [{ type: 'object', properties: { name: number } }, 'Target.provider is never sent'],
   [
     target({ availability: { type: 'object', properties: { share: { type: 'string' } } } }),
