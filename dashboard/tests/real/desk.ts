@@ -8,7 +8,7 @@ import { Program } from './program';
 function configuration(swift: string, steady: string): string {
   return `
 [server]
-region = "eu-west"
+region = "eu-west-1"
 
 [store]
 path = "store"
@@ -17,13 +17,13 @@ path = "store"
 url = "${swift}"
 model = "swift"
 provider = "sim"
-region = "us-east"
+region = "us-east-1"
 
 [targets.steady]
 url = "${steady}"
 model = "steady"
 provider = "sim"
-region = "ap-south"
+region = "ap-south-1"
 
 [alerts]
 interval = "1s"
