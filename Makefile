@@ -6,7 +6,7 @@ DEMO_MODEL := .prony/models/SmolLM2-135M-Instruct.Q8_0.gguf
 CARGO_TARGET_DIR ?= target
 TOOLS := build
 
-.PHONY: demo test bench setup lint demo-programs dashboard-test
+.PHONY: demo test bench setup lint demo-programs dashboard-test dashboard-e2e
 
 # 20 answers a scenario are what a median takes; documents of 500 tokens what two cores read in time.
 demo: demo-programs $(DEMO_MODEL)
@@ -31,6 +31,12 @@ test: setup dashboard-test
 # Before the tests in Rust, whose last line sums up.
 dashboard-test: setup
 	scripts/dashboard-tests.sh
+
+# Every page in Chromium: against a mock that holds every state, and served by the program itself.
+dashboard-e2e: TOOLS := browser
+dashboard-e2e: setup
+	cargo build --package prony
+	scripts/dashboard-tests.sh browser
 
 bench: setup
 	cargo build --release --package prony

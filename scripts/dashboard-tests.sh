@@ -1,9 +1,14 @@
 #!/bin/sh
-# Tests the dashboard's logic and the types of its pages. Where there is no Node.js that Vite takes,
-# it says so and passes, as the program itself is then built without its dashboard.
+# Tests the dashboard: its logic and the types of its pages, or every page in a browser, against a mock
+# and against the program that `cargo build` made. Where there is no Node.js that Vite takes, it says so
+# and passes, as the program itself is then built without its dashboard.
 #
-#   scripts/dashboard-tests.sh
+#   scripts/dashboard-tests.sh [browser]
 set -eu
+case "$*" in
+    '' | browser) ;;
+    *) echo "usage: $0 [browser]" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")/../dashboard"
 
 if ! why=$(node build/node_version.js 2>&1); then
@@ -20,5 +25,11 @@ fi
 if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
     npm ci --ignore-scripts --no-audit --no-fund --prefer-offline
 fi
-npm test
-npm run check
+if [ "$*" = browser ]; then
+    npm run build
+    npm run e2e
+    npm run e2e:real
+else
+    npm test
+    npm run check
+fi

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs the tools that are missing, and says which and why: those that build and run the program,
-# or those that test it too. Run again, it does nothing.
+# those that test it too, or those that look at its pages. Run again, it does nothing.
 #
-#   scripts/tools.sh build|test
+#   scripts/tools.sh build|test|browser
 set -eu
 
 case "$*" in
-    build | test) need=$1 ;;
-    *) echo "usage: $0 build|test" >&2; exit 2 ;;
+    build | test | browser) need=$1 ;;
+    *) echo "usage: $0 build|test|browser" >&2; exit 2 ;;
 esac
 
 packages=
@@ -40,6 +40,9 @@ if [ "$need" = test ]; then
         missing cargo-nextest "it runs the tests; cargo installs it"
         install_nextest=yes
     fi
+fi
+if [ "$need" = browser ]; then
+    has "${CHROMIUM:-chromium}" || package chromium "the dashboard is tested in it"
 fi
 
 if [ -n "$packages" ]; then
