@@ -85,7 +85,8 @@ function options(
   return {
     width,
     height,
-    padding: [8, 18, 0, 0],
+    // To the right, half of a time of day, which may stand at the very end.
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
