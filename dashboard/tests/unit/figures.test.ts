@@ -92,7 +92,7 @@ test('an alert is told in its own unit, and silenced with all of its labels', ()
   expect(plain(conditionOf({ ...rule, group_by: [] }))).toBe(
     'error rate over 5 min above 1 % for 2 min',
   );
-  expect(conditionOf({ ...rule, metric: 'e2e_p95' })).toMatch(/^E2E p95 over/);
+  expect(conditionOf({ ...rule, group_by: [], metric: 'e2e_p95' })).toMatch(/^E2E p95 over/);
   const labels = { alertname: 'ErrorRate', severity: 'warning', model: 'm' };
   const alert = { rule: 'ErrorRate', labels } as unknown as Alert;
   expect(matchersOf(alert)).toEqual(['alertname="ErrorRate"', 'model="m"']);
