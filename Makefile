@@ -6,7 +6,7 @@ DEMO_MODEL := .prony/models/SmolLM2-135M-Instruct.Q8_0.gguf
 CARGO_TARGET_DIR ?= target
 TOOLS := build
 
-.PHONY: demo test bench setup lint demo-programs
+.PHONY: demo test bench setup lint demo-programs dashboard-test
 
 # 20 answers a scenario are what a median takes; documents of 500 tokens what two cores read in time.
 demo: demo-programs $(DEMO_MODEL)
@@ -23,10 +23,14 @@ $(DEMO_MODEL): | demo-programs
 	$(CARGO_TARGET_DIR)/release/examples/quantize $(MODEL) $@ q8_0
 
 test: TOOLS := test
-test: setup
+test: setup dashboard-test
 	scripts/python-packages.sh .prony/venv
 	cargo fmt --all --check
 	cargo nextest run --workspace --no-fail-fast
+
+# Before the tests in Rust, whose last line sums up.
+dashboard-test: setup
+	scripts/dashboard-tests.sh
 
 bench: setup
 	cargo build --release --package prony

@@ -1,7 +1,9 @@
 import { defineConfig } from '@playwright/test';
+import { browser } from './tests/browser';
 
 const port = 4610;
 
+/** Every page against a mock of the API, whose worlds hold every state. */
 export default defineConfig({
   testDir: 'tests/e2e',
   // Pictures are taken only when asked for.
@@ -11,23 +13,7 @@ export default defineConfig({
   retries: 0,
   timeout: 30_000,
   reporter: [['list']],
-  use: {
-    baseURL: `http://127.0.0.1:${port}`,
-    viewport: { width: 1280, height: 900 },
-    locale: 'en-GB',
-    timezoneId: 'UTC',
-    launchOptions: {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    },
-  },
+  use: { ...browser, baseURL: `http://127.0.0.1:${port}` },
   webServer: {
     command: 'npm run mock',
     url: `http://127.0.0.1:${port}/full/`,

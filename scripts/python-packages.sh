@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the official OpenAI and Anthropic Python packages, pinned in
-# tests/python/requirements.txt, into a virtual environment for the tests.
+# Installs the official OpenAI and Anthropic Python packages, and what Prony's own client is tested
+# with, pinned in tests/python/requirements.txt, into a virtual environment for the tests.
 #
 #   scripts/python-packages.sh DEST
 #
@@ -18,7 +18,7 @@ fi
 command -v python3 >/dev/null || { echo "python packages: python3 is missing (apt-get install python3 python3-venv)" >&2; exit 1; }
 python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "python packages: venv is missing (apt-get install python3-venv)" >&2; exit 1; }
 
-echo "python packages: installing openai and anthropic into $dest, to test the model endpoints with"
+echo "python packages: installing openai, anthropic, httpx and pytest into $dest, to test the endpoints with"
 python3 -m venv --clear "$dest"
 "$dest/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --requirement "$requirements"

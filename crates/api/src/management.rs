@@ -2,7 +2,7 @@
 //!
 //! JSON in UTF-8 under [`BASE`]; errors are RFC 9457 problems; every path, body and answer stands in
 //! the OpenAPI document at `/api/v1/openapi.json`, which is made from the code and has a reader's
-//! page at `/docs`. [`key`] says who may do what, [`guard`] lets nobody else through and keeps
+//! page at `/docs`; the dashboard stands at `/`. [`key`] says who may do what, [`guard`] lets nobody else through and keeps
 //! everyone within bounds, [`problem`] is what they are told; [`form`] is what one asks for,
 //! [`benchmarks`], [`catalogue`], [`live`] and what was kept are what one gets; [`server`] listens.
 //! Read the modules in this order.
@@ -27,6 +27,8 @@ mod silences;
 pub mod live;
 mod status;
 
+mod pages;
+
 mod document;
 
 pub mod server;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use alert::SharedBook;
 use archive::History;
 use axum::Router;
+use collect::metrics::Family;
 use control::{Benchmarks, Catalogue, KeeperError};
 use domain::Clock;
 
@@ -67,8 +70,8 @@ pub struct Management {
     pub live: Arc<LiveFeed>,
     /// Who may do what.
     pub keys: Arc<KeyRing>,
-    /// Appends the text exposition that `/metrics` answers with.
-    pub metrics: Arc<dyn Fn(&mut String) + Send + Sync>,
+    /// What `/metrics` answers with.
+    pub metrics: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
     /// What there is to tell of the store.
     pub store: Arc<dyn Fn() -> StoreFacts + Send + Sync>,
     /// The time.

@@ -10,7 +10,7 @@ mod results;
 mod scope;
 mod server;
 pub(crate) mod settings;
-mod subject;
+pub(crate) mod subject;
 pub(crate) mod workload;
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use analysis::{ArrivalClock, RunAccumulator};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use control::{Asked, Prompts, Subject, Trial};
-use domain::{Clock, Seed, SystemClock, Tokenizer, WallAnchor};
+use domain::{Clock, Seed, Series, Source, SystemClock, Tokenizer, Vantage, WallAnchor};
 use load::workload::Taken;
 use load::{Control, Live, Load};
 use pace::Time;
@@ -277,6 +277,15 @@ impl Session {
             plan,
             workload: Arc::new(workload),
             sent_before: case.asked.taken.total(),
+            series: Series {
+                model: case.model.as_str().into(),
+                provider: Arc::clone(&ready.provider),
+                region: "".into(),
+                vantage: Vantage::Client,
+                vantage_region: "".into(),
+                scenario: case.prompts.name().into(),
+                source: Source::Bench,
+            },
             subject: &subject,
             protocol,
             time: Time::Machine,

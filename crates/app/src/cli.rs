@@ -6,11 +6,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::alerts::AlertsCommand;
 use crate::bench::settings::BenchSettings;
 use crate::peer_flag;
+use crate::serve::ServeSettings;
 use crate::serve_engine::EngineSettings;
 use crate::serve_sim::SimSettings;
 use crate::settings_file::ConfigCommand;
+use crate::stored::{ExportSettings, QuerySettings, RunsCommand};
 
 /// Puts large language models under load and measures them truthfully.
 #[derive(Debug, Parser)]
@@ -28,11 +31,29 @@ pub(crate) enum Command {
     Engine(EngineSettings),
     /// Serve a simulated model with a known timetable and faults
     Sim(SimSettings),
+    /// Run benchmarks on request, keep and show what they measure, and watch it
+    Serve(ServeSettings),
+    /// List, show or delete the runs that are kept
+    Runs {
+        /// The job
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
+    /// Ask the store in SQL
+    Query(QuerySettings),
+    /// Write a run's records to a file
+    Export(ExportSettings),
     /// Check a configuration file, or make a key for it
     Config {
         /// The job
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Write the alert rules for Prometheus
+    Alerts {
+        /// The job
+        #[command(subcommand)]
+        command: AlertsCommand,
     },
     /// Print a completion script for a shell
     Completions {

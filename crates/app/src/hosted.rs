@@ -18,6 +18,11 @@ pub(crate) fn provider_of(host: &str) -> Option<&'static str> {
     known(host).map(|(label, _)| label)
 }
 
+/// What whoever serves at `host` is called in labels: a provider that is known, or the host itself.
+pub(crate) fn label(host: &str) -> String {
+    provider_of(host).map_or_else(|| host.to_owned(), str::to_owned)
+}
+
 /// The provider at `host`, in words, if it is one that refuses unknown members.
 pub(crate) fn strict_provider(host: &str) -> Option<&'static str> {
     known(host).map(|(_, name)| name)

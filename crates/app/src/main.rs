@@ -4,6 +4,7 @@
 //! environment. It checks them, wires the other crates together, and turns what comes back into
 //! output and an exit code.
 
+mod alerts;
 mod bench;
 mod cli;
 mod config;
@@ -15,11 +16,13 @@ mod machine;
 mod output;
 mod peer_flag;
 mod process;
+mod serve;
 mod serve_engine;
 mod serve_sim;
 mod settings_file;
 mod signal;
 mod status;
+mod stored;
 mod value;
 
 use std::process::ExitCode;
@@ -36,7 +39,12 @@ fn main() -> ExitCode {
         Command::Bench(settings) => bench::main(*settings),
         Command::Engine(settings) => serve_engine::main(&settings),
         Command::Sim(settings) => serve_sim::main(&settings),
+        Command::Serve(settings) => serve::main(&settings),
+        Command::Runs { command } => stored::runs(&command),
+        Command::Query(settings) => stored::query(&settings),
+        Command::Export(settings) => stored::export(&settings),
         Command::Config { command } => settings_file::main(&command),
+        Command::Alerts { command } => alerts::main(&command),
         Command::Completions { shell } => output::completions(shell, &mut cli::command()),
     };
     match result {

@@ -1,5 +1,5 @@
 //! The program's two voices: data on standard output, talk on standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+#![expect(clippy::print_stderr, reason = "the one place that prints")]
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -78,8 +78,9 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let is_help = !error.use_stderr();
     match (is_help, colour()) {
-        (true, true) => print!("{}", text.ansi()),
-        (true, false) => print!("{text}"),
+        // Whoever closes the pipe has seen enough.
+        (true, true) => drop(data(text.ansi().to_string().as_bytes())),
+        (true, false) => drop(data(text.to_string().as_bytes())),
         (false, _) if is_watched() && environment("NO_COLOR").is_none() => {
             eprint!("{}", text.ansi());
         }

@@ -3,25 +3,35 @@
 //! Everything that is wrong is told at once, each with its line: keys nobody knows with the nearest
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
-//! what is wrong; [`server`], [`target`] and [`scenario`] are what the tables mean; [`key`] makes
-//! keys for it.
+//! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
+//! [`receiver`] are what the tables mean, and [`catalogue`] is what benchmarks may name; [`key`] makes keys for the server.
 
 mod reader;
 
+mod alerts;
+mod catalogue;
 mod key;
+mod receiver;
 mod scenario;
+mod schedule;
 mod server;
+mod store;
 mod target;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use alert::Rule;
 use clap::Subcommand;
+use control::Scenario;
 use toml::de::DeTable;
 
+pub(crate) use self::alerts::{AlertSettings, usual_rules};
 use self::reader::{Faults, Table};
-use self::scenario::ScenarioSettings;
-use self::server::ServerSettings;
+use self::schedule::Names;
+pub(crate) use self::schedule::ScheduleSettings;
+pub(crate) use self::server::ServerSettings;
+pub(crate) use self::store::StoreSettings;
 use self::target::TargetSettings;
 use crate::failure::{Exit, UserError};
 use crate::{Outcome, output};
@@ -53,9 +63,16 @@ pub(crate) fn main(command: &ConfigCommand) -> Outcome {
 /// What the file asks for.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    server: ServerSettings,
+    /// Where the server listens, and to whom it answers.
+    pub(crate) server: ServerSettings,
+    /// Where records are kept.
+    pub(crate) store: StoreSettings,
     targets: Vec<TargetSettings>,
-    scenarios: Vec<ScenarioSettings>,
+    scenarios: Vec<Scenario>,
+    /// What targets are asked again and again.
+    pub(crate) schedules: Vec<ScheduleSettings>,
+    /// What is watched, and who is told.
+    pub(crate) alerts: AlertSettings,
 }
 
 impl Settings {
@@ -64,33 +81,42 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with it.
     pub(crate) fn read(path: &Path) -> Result<Self, UserError> {
-        #[expect(clippy::disallowed_methods, reason = "app is the crate that reads settings")]
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
-                .hint("give the path of a prony.toml that this user may read")
-        })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder).map_err(|faults| faults.told(path, &text))
+        let text = text_of(path)?;
+        parse(&text, folder_of(path), Self::of).map_err(|faults| faults.told(path, &text))
     }
 
-    fn parse(text: &str, folder: &Path) -> Result<Self, Faults> {
-        let faults = Faults::default();
-        let (document, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            for error in errors {
-                // The error's own display shows the line, which may hold a secret.
-                let at = error.span().map_or(0, |span| span.start);
-                faults.add(at, "", format!("is not TOML: {}", error.message()), None);
-            }
-            return Err(faults);
-        }
-        let mut root = Table::root(document.get_ref(), folder, &faults);
-        let targets = root.tables("targets").into_iter().filter_map(TargetSettings::read).collect();
-        let scenarios =
-            root.tables("scenarios").into_iter().filter_map(ScenarioSettings::read).collect();
+    /// Reads of the file at `path` the alert rules alone, which need neither secrets nor other files.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub(crate) fn alert_rules(path: &Path) -> Result<Vec<Rule>, UserError> {
+        let text = text_of(path)?;
+        let rules = |mut root: Table<'_>| alerts::rules(&mut root);
+        parse(&text, folder_of(path), rules).map_err(|faults| faults.told(path, &text))
+    }
+
+    /// Reads of the file at `path` where the store lies.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the table `[store]`.
+    pub(crate) fn store_folder(path: &Path) -> Result<PathBuf, UserError> {
+        let text = text_of(path)?;
+        let store = |mut root: Table<'_>| StoreSettings::read(&mut root).path;
+        parse(&text, folder_of(path), store).map_err(|faults| faults.told(path, &text))
+    }
+
+    fn of(mut root: Table<'_>) -> Self {
+        let (targets, scenarios) = (root.tables("targets"), root.tables("scenarios"));
+        let names = Names::of(&targets, &scenarios);
+        let targets = targets.into_iter().filter_map(TargetSettings::read).collect();
+        let scenarios = scenarios.into_iter().filter_map(scenario::read).collect();
+        let schedule = |table| ScheduleSettings::read(table, &names);
+        let schedules = root.tables("schedules").into_iter().filter_map(schedule).collect();
+        let alerts = AlertSettings::read(&mut root);
+        let store = StoreSettings::read(&mut root);
         let server = ServerSettings::read(&mut root);
         root.refuse_others();
-        if faults.is_empty() { Ok(Self { server, targets, scenarios }) } else { Err(faults) }
+        Self { server, store, targets, scenarios, schedules, alerts }
     }
 
     /// What the file asks for, in a few lines.
@@ -102,14 +128,51 @@ impl Settings {
                  `server.tls_key`, or put a proxy with TLS before it\n",
             );
         }
+        let _ = writeln!(told, "store     {}", self.store);
         for target in &self.targets {
             let _ = writeln!(told, "target    {target}");
         }
         for scenario in &self.scenarios {
-            let _ = writeln!(told, "scenario  {scenario}");
+            let _ = writeln!(told, "scenario  {}", scenario::told(scenario));
+        }
+        for schedule in &self.schedules {
+            let _ = writeln!(told, "schedule  {schedule}");
+        }
+        let _ = writeln!(told, "alerts    {}", self.alerts);
+        for receiver in &self.alerts.receivers {
+            let _ = writeln!(told, "receiver  {}", receiver::told(receiver));
         }
         told
     }
+}
+
+fn text_of(path: &Path) -> Result<String, UserError> {
+    #[expect(clippy::disallowed_methods, reason = "app is the crate that reads settings")]
+    std::fs::read_to_string(path).map_err(|error| {
+        UserError::new(Exit::File, format!("cannot read {}: {error}", path.display()))
+            .hint("give the path of a prony.toml that this user may read")
+    })
+}
+
+/// The folder that paths in the file at `path` count from.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// What `read` makes of the whole file, if nothing is wrong with it.
+fn parse<T>(text: &str, folder: &Path, read: impl FnOnce(Table<'_>) -> T) -> Result<T, Faults> {
+    let faults = Faults::default();
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            // The error's own display shows the line, which may hold a secret.
+            let at = error.span().map_or(0, |span| span.start);
+            faults.add(at, "", format!("is not TOML: {}", error.message()), None);
+        }
+        return Err(faults);
+    }
+    let settings = read(Table::root(document.get_ref(), folder, &faults));
+    if faults.is_empty() { Ok(settings) } else { Err(faults) }
 }
 
 #[cfg(test)]
@@ -118,9 +181,10 @@ mod tests {
 
     use super::*;
 
-    fn faults(text: &str) -> String {
+    /// What is said of a file: what is wrong with it, or what it asks for.
+    pub(super) fn faults(text: &str) -> String {
         let path = Path::new("prony.toml");
-        match Settings::parse(text, Path::new("/nowhere")) {
+        match parse(text, Path::new("/nowhere"), Settings::of) {
             Ok(settings) => format!("in order\n{}", settings.told()),
             Err(faults) => faults.told(path, text).to_string(),
         }
@@ -167,6 +231,11 @@ input_len = "N(512"
 [scenarios.none]
 description = "nothing"
 
+[store]
+path = "data"
+retention = "30m"
+keep = "1d"
+
 [alarms]
 "#;
         assert_snapshot!(faults(text), @r#"
@@ -209,8 +278,11 @@ description = "nothing"
           line 35: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
           line 37: `scenarios.none.dataset` is missing
             help: name a file, or a length with `input_len`
-          line 40: `alarms` is no setting
-            help: there are targets, scenarios, keys, server
+          line 42: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
+          line 43: `store.keep` is no setting
+            help: there are path, retention
+          line 45: `alarms` is no setting
+            help: the nearest is `alerts`
         "#);
     }
 
@@ -233,12 +305,15 @@ description = "nothing"
         "#);
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let text = format!(
-            "server.host = \"0.0.0.0\"\n[keys.ci]\nrole = \"viewer\"\nsha256 = \"{digest}\"\n"
+            "server.host = \"0.0.0.0\"\nalerts.usual_rules = false\n[keys.ci]\nrole = \"viewer\"\n\
+             sha256 = \"{digest}\"\n"
         );
         assert_snapshot!(faults(&text), @r#"
         in order
         server    http://0.0.0.0:8080, keys ci (viewer), up to 100 benchmarks wait
         warning   keys travel in the clear: give `server.tls_certificate` and `server.tls_key`, or put a proxy with TLS before it
+        store     /nowhere/prony-data, records are kept for ever
+        alerts    no rules
         "#);
     }
 
@@ -247,6 +322,11 @@ description = "nothing"
         let text = r#"
 [server]
 port = 9000
+region = "eu-west"
+
+[store]
+path = "/var/lib/prony"
+retention = "90d"
 
 [targets.gpt]
 url = "https://api.openai.com/v1"
@@ -276,18 +356,30 @@ description = "Long prompts"
 input_len = "N(512,128)"
 output_len = 64
 tokenizer = "o200k"
+
+[schedules.canary]
+target = ["gpt", "local"]
+every = "1m"
+
+[alerts]
+usual_rules = false
 "#;
         assert_snapshot!(faults(text), @r#"
         in order
-        server    http://127.0.0.1:9000, no keys, up to 100 benchmarks wait
+        server    http://127.0.0.1:9000 in eu-west, no keys, up to 100 benchmarks wait
+        store     /var/lib/prony, records are kept for 90d
         target    gpt: gpt-4o by openai in us-east, https://api.openai.com/v1/chat/completions, no key, team=search
         target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
         target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
         scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
+        schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m
+        alerts    no rules
         "#);
         assert_snapshot!(faults(""), @r#"
         in order
         server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait
+        store     /nowhere/prony-data, records are kept for ever
+        alerts    every 15s: HighLatency, SlowFirstToken, HighErrorRate, CostThresholdExceeded, NoTraffic, ErrorBudgetBurnsFast, ErrorBudgetBurns; nobody is told
         "#);
     }
 }

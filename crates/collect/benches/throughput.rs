@@ -132,7 +132,7 @@ fn record(series: &Arc<Tracked>, index: u64, end: Timestamp, random: &mut Random
         max_tokens: None,
         outcome: Outcome::Success(FinishReason::Stop),
     };
-    Record { series: Arc::clone(series), origin: Origin::Planned, exchange }
+    Record { series: Arc::clone(series), run: None, origin: Origin::Planned, exchange }
 }
 
 /// The CPU time of this thread.

@@ -64,6 +64,8 @@ pub struct Collector {
     pub(crate) intake: Intake,
     pub(crate) publisher: Publisher,
     pub(crate) totals: Totals,
+    /// Since when the totals are counted.
+    pub(crate) began_unix_nanos: u64,
     kept: watch::Sender<Kept>,
     keeper_failures: AtomicU64,
     keeper_error: Mutex<Option<String>>,
@@ -85,6 +87,7 @@ impl Collector {
         keeper: K,
     ) -> (Arc<Self>, Worker<K>) {
         let collector = Arc::new(Self {
+            began_unix_nanos: clock.unix_nanos(),
             clock,
             table: SeriesTable::new(settings.series),
             intake: Intake::new(settings.intake_records),
@@ -127,6 +130,14 @@ impl Collector {
         let mut kept = self.kept.subscribe();
         let is_decided = |kept: &Kept| kept.is_over || kept.records >= ticket.0;
         kept.wait_for(is_decided).await.is_ok_and(|kept| kept.records >= ticket.0)
+    }
+
+    /// Whether the ticket's record, and all before it, are kept; `None` while that is not known, and
+    /// `false` where the worker ended before.
+    #[must_use]
+    pub fn poll_kept(&self, ticket: Ticket) -> Option<bool> {
+        let kept = *self.kept.borrow();
+        if kept.records >= ticket.0 { Some(true) } else { kept.is_over.then_some(false) }
     }
 
     /// The live windows from now on.

@@ -9,11 +9,24 @@ use domain::Exchange;
 
 use crate::Tracked;
 
+/// The run of a benchmark that a request belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RunTag {
+    /// The benchmark's id.
+    pub benchmark: Arc<str>,
+    /// The run's place among the benchmark's, from zero.
+    pub index: u64,
+    /// Its load in words.
+    pub load: Arc<str>,
+}
+
 /// A request that has ended, with what only its producer knows.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The series it counts in.
     pub series: Arc<Tracked>,
+    /// The run it belongs to; `None` for traffic that is no run.
+    pub run: Option<Arc<RunTag>>,
     /// From when its latencies are counted.
     pub origin: Origin,
     /// The request.

@@ -52,6 +52,12 @@ impl Tracked {
         InFlight(Arc::clone(self))
     }
 
+    /// For a producer that counts its requests in flight itself: none of them, until it says so.
+    #[must_use]
+    pub const fn gauge(self: Arc<Self>) -> InFlightGauge {
+        InFlightGauge { tracked: self, shown: 0 }
+    }
+
     /// Says that so many token-bearing chunks came.
     pub fn note_chunks(&self, count: u64) {
         self.chunks.fetch_add(count, Ordering::Relaxed);
@@ -72,6 +78,33 @@ impl Tracked {
     /// The chunks that came since the last time this was asked.
     pub(crate) fn take_chunks(&self) -> u64 {
         self.chunks.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Requests in flight, of a producer that counts them itself.
+#[derive(Debug)]
+pub struct InFlightGauge {
+    tracked: Arc<Tracked>,
+    shown: u64,
+}
+
+impl InFlightGauge {
+    /// Says how many there are now.
+    pub fn set(&mut self, now: u64) {
+        let tracked = &self.tracked;
+        if now >= self.shown {
+            let before = tracked.in_flight.fetch_add(now - self.shown, Ordering::Relaxed);
+            tracked.in_flight_max.fetch_max(before + now - self.shown, Ordering::Relaxed);
+        } else {
+            tracked.in_flight.fetch_sub(self.shown - now, Ordering::Relaxed);
+        }
+        self.shown = now;
+    }
+}
+
+impl Drop for InFlightGauge {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use analysis::rollup::{Delta, Roller, Rollup, Window};
 use domain::{Timestamp, WallAnchor};
 
+use crate::breakdown::Breakdown;
 use crate::{Collector, Keeper, LiveSeries, LiveWindow, Record, SeriesDelta, Tracked};
 
 /// How long a record may wait for others to be kept with it.
@@ -56,6 +57,8 @@ impl Drop for End {
 struct Lane {
     series: Arc<Tracked>,
     roller: Roller,
+    /// What the roller does not tell apart.
+    breakdown: Breakdown,
     /// What is new since the last live window.
     live: Rollup,
 }
@@ -167,8 +170,10 @@ impl<K: Keeper> Worker<K> {
         }
         self.keeper.keep(&self.batch)?;
         self.collector.note_kept(self.batch.len() as u64);
-        for Record { series, origin, exchange } in &self.batch {
-            lane(&mut self.lanes, series, self.anchor).roller.record(exchange, *origin);
+        for Record { series, origin, exchange, .. } in &self.batch {
+            let lane = lane(&mut self.lanes, series, self.anchor);
+            lane.roller.record(exchange, *origin);
+            lane.breakdown.record(exchange, *origin);
         }
         self.batch.clear();
         Ok(())
@@ -195,14 +200,14 @@ impl<K: Keeper> Worker<K> {
 
     /// Takes what is new out of the rollers, for everyone who wants to know.
     fn gather(&mut self) {
-        for Lane { series, roller, live } in self.lanes.iter_mut().flatten() {
+        for Lane { series, roller, breakdown, live } in self.lanes.iter_mut().flatten() {
             let mut sum = Rollup::default();
             for Delta { window, rollup } in roller.drain() {
                 sum.merge(&rollup);
                 self.new.entry((series.place(), window)).or_default().merge(&rollup);
             }
             live.merge(&sum);
-            self.collector.totals.add(series, &sum);
+            self.collector.totals.add(series, &sum, &std::mem::take(breakdown));
         }
     }
 
@@ -248,6 +253,7 @@ fn lane<'a>(
     lanes[place].get_or_insert_with(|| Lane {
         series: Arc::clone(series),
         roller: Roller::new(anchor),
+        breakdown: Breakdown::default(),
         live: Rollup::default(),
     })
 }

@@ -30,7 +30,7 @@ pub use keeper::{Keeper, KeeperError, MemoryKeeper};
 pub use progress::{Current, Progress};
 pub use prompts::{Asked, Prompts, PromptsError};
 pub use protocol::Protocol;
-pub use recording::{Records, RecordsError};
+pub use recording::{Opening, Records, RecordsError};
 pub use status::{Event, Status};
 pub use subject::Subject;
 pub use trial::{Measured, Spent, Trial, TrialError};

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use analysis::{RunAccumulator, RunSpec};
-use domain::{Clock, Exchange, FailureKind, Outcome, Timestamp};
+use domain::{Clock, Exchange, FailureKind, Outcome, Series, Timestamp};
 use load::{Control, Intake, Live};
 use store::{Recorder, RunLabel, StoreError};
 
@@ -33,8 +33,25 @@ impl From<StoreError> for RecordsError {
     }
 }
 
+/// A run whose records are about to come.
+pub struct Opening {
+    /// What its records say of it.
+    pub label: RunLabel,
+    /// What its requests count in. Where its prompts come from several scenarios, each request says
+    /// which one.
+    pub series: Series,
+    /// Its running counts.
+    pub live: Arc<Live>,
+}
+
 /// Keeps the records of a benchmark's runs.
 pub trait Records: Send {
+    /// Called before the records of each run.
+    ///
+    /// # Errors
+    /// As for [`Records::write`].
+    fn begin(&mut self, run: &Opening) -> Result<(), RecordsError>;
+
     /// Takes in a request that has ended.
     ///
     /// # Errors
@@ -47,9 +64,19 @@ pub trait Records: Send {
     /// # Errors
     /// As for [`Records::write`].
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError>;
+
+    /// Called after the last record of each run, and returns once all of them are kept.
+    ///
+    /// # Errors
+    /// Where they cannot be.
+    fn end(&mut self) -> Result<(), RecordsError>;
 }
 
 impl Records for Recorder {
+    fn begin(&mut self, _run: &Opening) -> Result<(), RecordsError> {
+        Ok(())
+    }
+
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         Ok(Self::write(self, exchange, label)?)
     }
@@ -57,9 +84,18 @@ impl Records for Recorder {
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
         Ok(Self::tick(self, now)?)
     }
+
+    /// Its files are whole once they are closed, behind the last run.
+    fn end(&mut self) -> Result<(), RecordsError> {
+        Ok(())
+    }
 }
 
 impl Records for Box<dyn Records> {
+    fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
+        (**self).begin(run)
+    }
+
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         (**self).write(exchange, label)
     }
@@ -67,15 +103,18 @@ impl Records for Box<dyn Records> {
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
         (**self).tick(now)
     }
+
+    fn end(&mut self) -> Result<(), RecordsError> {
+        (**self).end()
+    }
 }
 
 /// What the recording thread is given.
 pub(crate) struct Desk<R> {
     pub(crate) intake: Arc<Intake>,
-    pub(crate) live: Arc<Live>,
+    pub(crate) opening: Opening,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) control: Control,
-    pub(crate) label: RunLabel,
     /// What is known of the run but its window's start.
     pub(crate) spec: RunSpec,
     /// How long the window lasts, where that is known.
@@ -160,6 +199,9 @@ impl<R: Records> Writer<R> {
     }
 
     fn run(mut self, done: &AtomicBool) -> Recorded<R> {
+        let Desk { records, opening, .. } = &mut self.desk;
+        let begun = records.as_mut().map_or(Ok(()), |records| records.begin(opening));
+        self.note(begun);
         let mut spare = Vec::new();
         loop {
             // Read before taking, so that what was handed in before the end is taken after it.
@@ -177,8 +219,10 @@ impl<R: Records> Writer<R> {
             }
             std::thread::park_timeout(INTERVAL);
         }
+        let kept = self.desk.records.as_mut().map_or(Ok(()), Records::end);
+        self.note(kept);
         self.failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let start = self.desk.live.window_start().unwrap_or_default();
+        let start = self.desk.opening.live.window_start().unwrap_or_default();
         let figures = self.figures.take().unwrap_or_else(|| self.accumulator(start));
         let Self { desk, failures, error, .. } = self;
         Recorded { figures, records: desk.records, failures, error }
@@ -192,7 +236,8 @@ impl<R: Records> Writer<R> {
             }
         }
         if self.figures.is_none() && !exchange.warmup {
-            let start = self.desk.live.window_start().unwrap_or(exchange.timeline.planned);
+            let start = self.desk.opening.live.window_start();
+            let start = start.unwrap_or(exchange.timeline.planned);
             self.figures = Some(self.accumulator(start));
         }
         match &mut self.figures {
@@ -200,7 +245,7 @@ impl<R: Records> Writer<R> {
             None => self.warmup += 1,
         }
         let written = match &mut self.desk.records {
-            Some(records) => records.write(exchange, &self.desk.label),
+            Some(records) => records.write(exchange, &self.desk.opening.label),
             None => Ok(()),
         };
         self.note(written);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::{RunAccumulator, RunSpec, RunSummary};
-use domain::{Clock, Failure, FailureKind, WallAnchor};
+use domain::{Clock, Failure, FailureKind, Series, WallAnchor};
 use load::workload::{Taken, Workload};
 use load::{Control, Intake, Live, Parts, Plan, Report, RunError};
 use pace::Time;
@@ -13,7 +13,7 @@ use report::ProcessUse;
 use store::RunLabel;
 
 use crate::protocol::Protocol;
-use crate::recording::{Desk, Recording, Records, RecordsError};
+use crate::recording::{Desk, Opening, Recording, Records, RecordsError};
 use crate::subject::Subject;
 
 /// Records that may wait to be taken off before new requests are held back: some 100 MB.
@@ -60,6 +60,8 @@ pub struct Trial<'a, R> {
     pub workload: Arc<Workload>,
     /// How many requests of the same prompts the model was sent in earlier runs.
     pub sent_before: u64,
+    /// What its requests count in.
+    pub series: Series,
     /// Whom it asks.
     pub subject: &'a Subject,
     /// What it has in common with the others.
@@ -142,10 +144,17 @@ impl<R: Records + 'static> Trial<'_, R> {
         };
         Desk {
             intake: Arc::clone(intake),
-            live: Arc::clone(&self.live),
+            opening: Opening {
+                label: RunLabel {
+                    run: self.index,
+                    load: load.to_string().into(),
+                    origin: spec.origin,
+                },
+                series: self.series.clone(),
+                live: Arc::clone(&self.live),
+            },
             clock: Arc::clone(clock),
             control: self.control.clone(),
-            label: RunLabel { run: self.index, load: load.to_string().into(), origin: spec.origin },
             spec,
             duration: self.plan.stop.duration,
             records: self.records.take(),

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{FailureKind, Seed, WallAnchor};
+use domain::{FailureKind, Seed, Series, Source, Vantage, WallAnchor};
 use futures_util::FutureExt as _;
 use load::{Control, Live, Load};
 use pace::Time;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::benchmark::{BenchmarkId, Problem, Spec};
 use crate::benchmarks::{Benchmarks, Ending, Turn};
-use crate::catalogue::{Catalogue, Scenario};
+use crate::catalogue::{Catalogue, Scenario, Target};
 use crate::progress::Current;
 use crate::prompts::Asked;
 use crate::recording::{Records, RecordsError};
@@ -32,6 +32,8 @@ pub type RecordsOpener =
 pub struct Workshop {
     /// What they may name.
     pub catalogue: Arc<Catalogue>,
+    /// Where this process stands on the map; empty where nobody said.
+    pub region: Arc<str>,
     /// The time they take place in.
     pub time: Time,
     /// Where their records go, where they are kept.
@@ -117,7 +119,7 @@ struct Execution<'a> {
 /// One run's place in it.
 struct Case<'a> {
     index: u64,
-    target: &'a str,
+    target: &'a Target,
     subject: &'a Subject,
     scenario: &'a Scenario,
     load: &'a Load,
@@ -135,18 +137,17 @@ impl Execution<'_> {
         let spec: Spec = self.turn.spec.clone();
         let mut index = 0;
         for name in &spec.targets {
-            let subject = self.open(name).await;
+            let opened = self.open(name).await;
             let mut asked: HashMap<String, Asked> = HashMap::new();
             for scenario in &spec.scenarios {
                 for load in &spec.loads {
                     if self.turn.control.stop.is_cancelled() {
                         return Ok(());
                     }
-                    match (&subject, self.workshop.catalogue.scenario(scenario)) {
-                        (Ok(subject), Some(scenario)) => {
+                    match (&opened, self.workshop.catalogue.scenario(scenario)) {
+                        (Ok((target, subject)), Some(scenario)) => {
                             let asked = asked.entry(scenario.name.clone()).or_default();
-                            let case =
-                                Case { index, target: name, subject, scenario: &scenario, load };
+                            let case = Case { index, target, subject, scenario: &scenario, load };
                             self.measure(&case, asked).await?;
                         }
                         (Ok(_), None) => self.pass_over(unknown("scenario", scenario)),
@@ -159,10 +160,11 @@ impl Execution<'_> {
         Ok(())
     }
 
-    async fn open(&mut self, name: &str) -> Result<Subject, Problem> {
+    async fn open(&mut self, name: &str) -> Result<(Target, Subject), Problem> {
         let target = self.workshop.catalogue.target(name).ok_or_else(|| unknown("target", name))?;
         let opening = self.turn.control.stop.run_until_cancelled((target.open)()).await;
-        opening.unwrap_or_else(|| Err(stopped()))
+        let subject = opening.unwrap_or_else(|| Err(stopped()))?;
+        Ok((target.clone(), subject))
     }
 
     /// Leaves a run out.
@@ -197,6 +199,7 @@ impl Execution<'_> {
             plan,
             workload,
             sent_before: asked.taken.total(),
+            series: case.series(Arc::clone(&self.workshop.region)),
             subject: case.subject,
             protocol,
             time: self.workshop.time.clone(),
@@ -232,7 +235,7 @@ impl Execution<'_> {
             self.problems.push(case.problem("got no answer", &detail, remedy(*kind)));
         }
         let run = report::Run {
-            target: case.target.to_owned(),
+            target: case.target.name.clone(),
             model: case.subject.name.clone(),
             scenario: case.scenario.name.clone(),
             load: case.load.to_string(),
@@ -249,9 +252,21 @@ impl Execution<'_> {
 }
 
 impl Case<'_> {
+    fn series(&self, vantage_region: Arc<str>) -> Series {
+        Series {
+            model: self.subject.name.as_str().into(),
+            provider: self.target.provider.as_str().into(),
+            region: self.target.region.as_deref().unwrap_or_default().into(),
+            vantage: Vantage::Client,
+            vantage_region,
+            scenario: self.scenario.name.as_str().into(),
+            source: Source::Bench,
+        }
+    }
+
     fn current(&self) -> Current {
         Current {
-            target: self.target.to_owned(),
+            target: self.target.name.clone(),
             scenario: self.scenario.name.clone(),
             load: self.load.to_string(),
         }
@@ -262,7 +277,7 @@ impl Case<'_> {
             title: format!("A run {what}"),
             detail: format!(
                 "{} with {} under {}: {detail}",
-                self.target, self.scenario.name, self.load
+                self.target.name, self.scenario.name, self.load
             ),
             hint: hint.to_owned(),
         }

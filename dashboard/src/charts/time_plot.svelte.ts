@@ -9,10 +9,16 @@ interface Content {
   bands: Band[];
   height: number;
   format: (value: number) => string;
+  counts: boolean;
   group: string | undefined;
   /** Takes the stretch of time that the reader drew. */
   onselect: ((fromUnixMs: number, toUnixMs: number) => void) | undefined;
 }
+
+/** Steps of a scale that counts: 1, 2, 5, 10 and so on. */
+const WHOLE_STEPS = Array.from({ length: 10 }, (_, power) =>
+  [1, 2, 5].map((step) => step * 10 ** power),
+).flat();
 
 interface Wiring {
   read: () => Content;
@@ -71,7 +77,7 @@ function dataOf({ timesUnixMs, series }: Content): uPlot.AlignedData {
 }
 
 function options(
-  { series, bands, height, format, group, onselect }: Content,
+  { series, bands, height, format, counts, group, onselect }: Content,
   width: number,
   onpoint: Wiring['onpoint'],
 ): uPlot.Options {
@@ -85,7 +91,8 @@ function options(
   return {
     width,
     height,
-    padding: [8, 18, 0, 0],
+    // To the right, half of a time of day, which may stand at the very end.
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -101,6 +108,7 @@ function options(
         size: (_plot, labels) => Math.max(34, 14 + 6.4 * longest(labels)),
         gap: 4,
         space: 28,
+        ...(counts ? { incrs: WHOLE_STEPS } : {}),
         values: (_plot, splits) => splits.map((value) => format(value)),
       },
     ],

@@ -1,10 +1,11 @@
 import type { Alert, AlertRule } from '../api/types';
-import { number, percent, span, usd } from './format';
+import { latencyText, number, percent, span, usd, words } from './format';
 
 /** An alert's figure in its own unit. */
 export function alertValue(value: number, unit: string): string {
   switch (unit) {
     case 's':
+      if (value < 1) return latencyText(value * 1e3);
       return value < 60 ? `${number(value)} s` : span(value);
     case 'share':
       return percent(value);
@@ -19,12 +20,17 @@ export function alertValue(value: number, unit: string): string {
   }
 }
 
+/** `e2e_p95` as "E2E p95", `error_rate` as "error rate". */
+function metricWords(metric: string): string {
+  return words(metric).replace(/^(e2e|ttft|tpot)\b/, (latency) => latency.toUpperCase());
+}
+
 /** When a rule fires, as a clause. */
 export function conditionOf(rule: AlertRule): string {
-  const words = { above: 'above', below: 'below', equal: 'at' }[rule.comparison];
+  const side = { above: 'above', below: 'below', equal: 'at' }[rule.comparison];
   const hold = rule.for_seconds > 0 ? ` for ${span(rule.for_seconds)}` : '';
   const threshold = alertValue(rule.threshold, rule.unit);
-  return `${rule.metric} over ${span(rule.window_seconds)} ${words} ${threshold}${hold}`;
+  return `${metricWords(rule.metric)} over ${span(rule.window_seconds)} ${side} ${threshold}${hold}`;
 }
 
 /** What a silence must match to quiet this alert and no other. */

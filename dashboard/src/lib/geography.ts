@@ -104,7 +104,11 @@ const PLACES: Record<string, Place> = {
   australiaeast: [-33.9, 151.2],
 };
 
-/** Where a region is; undefined for one that no provider is known to have, such as a laboratory. */
+/**
+ * Where a region is; without its number, the first of that name. Undefined for one that no provider
+ * is known to have, such as a laboratory.
+ */
 export function placeOf(region: string): Place | undefined {
-  return PLACES[region.toLowerCase()];
+  const name = region.toLowerCase();
+  return PLACES[name] ?? PLACES[`${name}-1`] ?? PLACES[`${name}1`];
 }

@@ -74,6 +74,7 @@ test('nothing has no unit', () => {
 test('an alert is told in its own unit, and silenced with all of its labels', () => {
   const plain = (text: string) => text.replaceAll('\u202f', ' ');
   expect(plain(alertValue(2.84, 's'))).toBe('2.84 s');
+  expect(plain(alertValue(0.05, 's'))).toBe('50 ms');
   expect(plain(alertValue(0.0164, 'share'))).toBe('1.64 %');
   expect(plain(alertValue(100, 'usd_per_hour'))).toBe('$100.00 an hour');
   const rule = {
@@ -89,8 +90,9 @@ test('an alert is told in its own unit, and silenced with all of its labels', ()
     summary: '',
   } as const;
   expect(plain(conditionOf({ ...rule, group_by: [] }))).toBe(
-    'error_rate over 5 min above 1 % for 2 min',
+    'error rate over 5 min above 1 % for 2 min',
   );
+  expect(conditionOf({ ...rule, group_by: [], metric: 'e2e_p95' })).toMatch(/^E2E p95 over/);
   const labels = { alertname: 'ErrorRate', severity: 'warning', model: 'm' };
   const alert = { rule: 'ErrorRate', labels } as unknown as Alert;
   expect(matchersOf(alert)).toEqual(['alertname="ErrorRate"', 'model="m"']);

@@ -27,6 +27,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("store", 3),
     ("alert", 3),
     ("report", 3),
+    ("dashboard", 3),
     ("control", 4),
     ("archive", 5),
     ("api", 6),

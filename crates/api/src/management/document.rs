@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Router, middleware};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -19,7 +19,7 @@ use super::extract::BODY_BYTES_MAX;
 use super::guard::{self, Guard};
 use super::key::Role;
 use super::{
-    App, BASE, alerts, benchmarks, catalogue, live, records, rollups, runs, silences, status,
+    App, BASE, alerts, benchmarks, catalogue, live, pages, records, rollups, runs, silences, status,
 };
 
 /// The page that shows the document to people.
@@ -91,7 +91,8 @@ fn paths() -> OpenApiRouter<App> {
     for_role(viewer, Role::Viewer).merge(for_role(operator, Role::Operator))
 }
 
-/// Everything there is, with `guard` before all but the health check and the API's description.
+/// Everything there is, with `guard` before all but the health check and the API's description, and
+/// the dashboard wherever nothing else stands.
 pub(super) fn router(guard: Arc<Guard>) -> Router<App> {
     let (guarded, document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, paths()).split_for_parts();
@@ -107,13 +108,14 @@ pub(super) fn router(guard: Arc<Guard>) -> Router<App> {
         )
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(guard, guard::admit));
+        .layer(from_fn_with_state(Arc::clone(&guard), guard::admit));
+    let pages = any(pages::page).layer(from_fn_with_state(guard, guard::admit_anyone));
     Router::new()
         .route(&format!("{BASE}/openapi.json"), get(served))
         .route("/docs", get(page))
         .route("/health", get(status::health))
         .merge(guarded)
-        .fallback(guard::no_such_path)
+        .fallback_service(pages)
         .layer(from_fn(cautious))
 }
 

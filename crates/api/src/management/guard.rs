@@ -137,7 +137,7 @@ pub(crate) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let peer = request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(peer)| *peer);
+    let peer = peer(&request);
     let identified = guard.identify(request.headers(), peer);
     // Whoever is refused asks on the account of the address, so that refusals are bounded too.
     let account = identified.as_ref().map_or_else(|_| peer.to_string(), |c| c.name.clone());
@@ -162,6 +162,25 @@ pub(crate) async fn admit(
             Problem::busy("the answer took too long", hint).into_response()
         }
     }
+}
+
+/// Lets a request through for what is no secret: without a key, and yet neither for a foreign page
+/// nor beyond what an address may ask.
+pub(crate) async fn admit_anyone(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let passed =
+        if guard.keys.is_empty() { refuse_foreign_pages(request.headers()) } else { Ok(()) };
+    if let Err(problem) = guard.spend(&peer(&request).to_string()).and(passed) {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+fn peer(request: &Request) -> IpAddr {
+    request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(peer)| *peer)
 }
 
 /// Lets callers through who have at least this role.

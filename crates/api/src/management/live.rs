@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use analysis::Sketch;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use control::Benchmarks;
@@ -46,6 +47,25 @@ pub struct LiveWindow {
     pub resources: Option<LiveResources>,
 }
 
+impl LiveWindow {
+    /// The collector's window in words, beside what else goes on.
+    #[must_use]
+    pub fn of(
+        window: &collect::LiveWindow,
+        benchmarks: Vec<LiveBenchmark>,
+        resources: Option<LiveResources>,
+    ) -> Self {
+        let seconds = window.interval.as_secs_f64().max(f64::MIN_POSITIVE);
+        Self {
+            at_unix_ms: window.at_unix_ms,
+            interval_ms: u64::try_from(window.interval.as_millis()).unwrap_or(u64::MAX),
+            series: window.series.iter().map(|series| LiveSeries::of(series, seconds)).collect(),
+            benchmarks,
+            resources,
+        }
+    }
+}
+
 /// What requests of one kind do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct LiveSeries {
@@ -81,6 +101,37 @@ pub struct LiveSeries {
     pub e2e_ms: Option<LivePercentiles>,
 }
 
+impl LiveSeries {
+    fn of(live: &collect::LiveSeries, seconds: f64) -> Self {
+        let series = live.series.series();
+        let (flow, ended) = (&live.rollup.flow, &live.rollup.ended);
+        let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        let rate = |count: u64| count as f64 / seconds;
+        Self {
+            model: series.model.to_string(),
+            provider: series.provider.to_string(),
+            region: named(&series.region),
+            vantage_region: named(&series.vantage_region),
+            scenario: series.scenario.to_string(),
+            source: series.source.as_str().to_owned(),
+            requests_per_second: rate(ended.requests()),
+            errors_per_second: rate(ended.failed.total()),
+            // Chunks are seen as they come, and most hold one token.
+            output_tokens_per_second: rate(if live.chunks > 0 {
+                live.chunks
+            } else {
+                flow.output_tokens
+            }),
+            input_tokens_per_second: rate(flow.input_tokens),
+            in_flight: live.in_flight,
+            spend_usd_per_hour: None,
+            ttft_ms: LivePercentiles::of(&ended.ttft),
+            tpot_ms: LivePercentiles::of(&ended.tpot),
+            e2e_ms: LivePercentiles::of(&ended.e2e),
+        }
+    }
+}
+
 /// Percentiles of the requests that ended in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct LivePercentiles {
@@ -90,6 +141,13 @@ pub struct LivePercentiles {
     pub p95: f64,
     /// The 99th.
     pub p99: f64,
+}
+
+impl LivePercentiles {
+    fn of(sketch: &Sketch) -> Option<Self> {
+        let at = |share| sketch.quantile_ms(share);
+        Some(Self { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
+    }
 }
 
 /// How far a benchmark is.

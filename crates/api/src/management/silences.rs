@@ -104,7 +104,9 @@ pub(super) async fn create(
         let alerts = &app.parts.alerts;
         let (entry, id, saved) = {
             let mut book = alerts.lock();
-            let id = book.silence(matchers, until, form.comment, now).map_err(refused)?;
+            let id = book
+                .silence(matchers, until, form.comment, now)
+                .map_err(|error| refused(&error))?;
             let made = book.silences().iter().find(|silence| silence.id == id);
             let entry = SilenceEntry::from(made.expect("it was just made"));
             (entry, id, book.save())
@@ -142,10 +144,10 @@ fn until(form: &SilenceForm) -> Result<Moment, Problem> {
     until.ok_or_else(|| fault("/until", &"is no time; write it as in 2026-01-31T12:00:00Z"))
 }
 
-fn refused(error: SilenceError) -> Problem {
+fn refused(error: &SilenceError) -> Problem {
     match error {
-        SilenceError::NoMatcher => fault("/matchers", &error),
-        SilenceError::Over | SilenceError::TooLong => fault("/until", &error),
+        SilenceError::NoMatcher => fault("/matchers", error),
+        SilenceError::Over | SilenceError::TooLong => fault("/until", error),
         SilenceError::TooMany => Problem::conflict(error.to_string(), ""),
     }
 }

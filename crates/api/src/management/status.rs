@@ -1,15 +1,18 @@
 //! What the server says of itself.
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use http::header::CONTENT_TYPE;
-use serde::Serialize;
+use collect::metrics::Form;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
 use super::guard::Caller;
 use super::moment::rfc3339;
+use super::problem::Problem;
 
 /// What there is to tell of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -63,11 +66,23 @@ pub(super) async fn status(
     })
 }
 
-/// The text exposition.
-pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let mut text = String::new();
-    (app.parts.metrics)(&mut text);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+/// Which form of the metrics is asked for by name.
+#[derive(Deserialize)]
+pub(super) struct MetricsQuery {
+    format: Option<String>,
+}
+
+/// The metrics, in the form that was asked for.
+pub(super) async fn metrics(
+    State(app): State<App>,
+    Query(query): Query<MetricsQuery>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let form = Form::choose(query.format.as_deref(), accept).map_err(|error| {
+        Problem::bad_request(error.to_string(), "leave `format` out for Prometheus' text")
+    })?;
+    Ok(([(CONTENT_TYPE, form.content_type())], form.encode(&(app.parts.metrics)())))
 }
 
 /// Whether the server serves.

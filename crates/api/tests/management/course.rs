@@ -181,7 +181,10 @@ async fn what_benchmarks_may_name_is_listed() {
     let status = desk.get("/api/v1/status").await.json();
     assert_eq!((&status["uptime_seconds"], &status["store"]["records"]), (&json!(90), &json!(7)));
     assert_eq!((&status["auth"], &status["role"]), (&json!("none"), &json!("operator")));
-    assert_eq!(desk.get("/metrics").await.body, "llm_requests_total 3\n");
+    assert_eq!(
+        desk.get("/metrics").await.body,
+        "# HELP llm_requests_total Requests.\n# TYPE llm_requests_total counter\nllm_requests_total 3\n"
+    );
     assert_eq!(desk.get("/health").await.body, r#"{"status":"ok"}"#);
     desk.close().await;
 }

@@ -40,14 +40,25 @@ async fn the_document_describes_every_path() {
         }
     }
     insta::assert_snapshot!(paths, @r#"
+    get /api/v1/alert-rules: list_alert_rules 200
+    get /api/v1/alerts: list_alerts 200
     get /api/v1/benchmarks: list_benchmarks 200 400
     post /api/v1/benchmarks: create_benchmark 202 409 422 503
     delete /api/v1/benchmarks/{id}: delete_benchmark 204 404 409
     get /api/v1/benchmarks/{id}: get_benchmark 200 404
     post /api/v1/benchmarks/{id}/cancel: cancel_benchmark 202 404 409
+    get /api/v1/benchmarks/{id}/distribution: get_distribution 200 400 404
+    get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 404
+    get /api/v1/benchmarks/{id}/records: list_records 200 400 404
+    get /api/v1/benchmarks/{id}/records/{request_id}: get_record 200 404
     get /api/v1/benchmarks/{id}/results: get_results 200 404
+    get /api/v1/benchmarks/{id}/timeline: get_timeline 200 400 404
     get /api/v1/live: watch 200 503
+    get /api/v1/rollups: get_rollups 200 400
     get /api/v1/scenarios: list_scenarios 200
+    get /api/v1/silences: list_silences 200
+    post /api/v1/silences: create_silence 201 409 422
+    delete /api/v1/silences/{id}: delete_silence 204 404
     get /api/v1/status: get_status 200
     get /api/v1/targets: list_targets 200
     "#);

@@ -238,6 +238,45 @@ async fn what_cannot_be_told_says_why() {
             told.push_str(&format!("  {hint}\n"));
         }
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    400 missing field `from_unix_ms`
+      /docs lists what may stand behind the `?`
+    400 the time asked for ends before it begins
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 there is no step: take a second at least, or a point
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 points must be 1 to 1000
+    400 points must be 1 to 1000
+    400 step_seconds stands beside points
+      give one of the two
+    400 there would be 3600 points and at most 1000 may be; take steps of 4 s or more
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 group_by: `regoin` is no label of requests; did you mean `region`?
+    400 modle: unknown field `modle`, expected one of `from_unix_ms`, `to_unix_ms`, `step_seconds`, `points`, `group_by`, `model`, `provider`, `region`, `vantage`, `vantage_region`, `scenario`, `source`
+      /docs lists what may stand behind the `?`
+    404 the benchmark has no run 1
+      it has 1, counted from 0
+    400 run: invalid digit found in string
+      /docs lists what may stand behind the `?`
+    400 metric cannot be `e2el`
+      use one of ttft, tpot, itl, e2e
+    400 metric cannot be `e2e`
+      use one of ttft, itl
+    400 outcome cannot be `lost`
+      use one of all, succeeded, failed
+    400 sort cannot be `slowest`
+      use one of started, -ttft, -e2e
+    400 limit must be 1 to 500
+    400 the cursor is none of this list's
+      leave it out, or send a `next_cursor` as it came
+    404 the benchmark has no run 7
+      it has 1, counted from 0
+    404 the benchmark has no request 00000000000000ab-10
+      GET /api/v1/benchmarks/{id}/records lists those there are
+    404 the benchmark has no request x
+      GET /api/v1/benchmarks/{id}/records lists those there are
+    404 there is no benchmark 00000000000000ab
+      GET /api/v1/benchmarks lists those there are
+    "#);
     desk.close().await;
 }

@@ -5,6 +5,7 @@ mod alerts;
 mod course;
 mod document;
 mod history;
+mod pages;
 mod refusals;
 mod stream;
 
@@ -18,6 +19,7 @@ use alert::{AlertBook, RuleSettings, Saved, SharedBook};
 use api::management::{Certificate, KeyRing, LiveFeed, StoreFacts, form};
 use api::{Management, ManagementServer};
 use archive::History;
+use collect::metrics::{Family, Kind, Labels, Sample, Value as MetricValue};
 use control::{
     Benchmarks, Catalogue, KeeperError, MemoryKeeper, Prompts, Scenario, Subject, Target, Workshop,
 };
@@ -87,7 +89,7 @@ impl Desk {
             keep_alerts: keeping(Arc::clone(&kept), Arc::clone(&is_full)),
             live: Arc::clone(&live),
             keys: Arc::new(keys),
-            metrics: Arc::new(|out| out.push_str("llm_requests_total 3\n")),
+            metrics: Arc::new(metrics),
             store: Arc::new(|| StoreFacts { records: 7, ..StoreFacts::default() }),
             clock: clock.clone(),
         };
@@ -119,6 +121,7 @@ impl Desk {
     /// Begins to work the queue off.
     fn work(&mut self) {
         let workshop = Workshop {
+            region: "".into(),
             catalogue: Arc::clone(&self.catalogue),
             time: Time::Runtime(Arc::new(VirtualClock::new())),
             records: None,
@@ -164,6 +167,12 @@ impl Desk {
     async fn create(&self, body: &Value) -> Answer {
         self.post("/api/v1/benchmarks", "", body).await
     }
+}
+
+fn metrics() -> Vec<Family> {
+    let sample = Sample { labels: Labels::default(), own: None, value: MetricValue::Number(3.0) };
+    let (name, help, kind) = ("llm_requests_total", "Requests.", Kind::Counter);
+    vec![Family { name, help, kind, samples: vec![sample] }]
 }
 
 /// Keeps what it is given, unless there is no room.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use control::{Records, RecordsError};
+use control::{Opening, Records, RecordsError};
 use domain::{Exchange, Timestamp};
 use store::{Recorder, RunLabel};
 
@@ -15,6 +15,10 @@ pub(super) struct BenchRecords {
 }
 
 impl Records for BenchRecords {
+    fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
+        self.files.as_mut().map_or(Ok(()), |files| files.begin(run))
+    }
+
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         self.tally.add(exchange);
         self.files.as_mut().map_or(Ok(()), |files| Ok(files.write(exchange, label)?))
@@ -22,5 +26,9 @@ impl Records for BenchRecords {
 
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
         self.files.as_mut().map_or(Ok(()), |files| Ok(files.tick(now)?))
+    }
+
+    fn end(&mut self) -> Result<(), RecordsError> {
+        self.files.as_mut().map_or(Ok(()), Records::end)
     }
 }

@@ -10,13 +10,15 @@ use provider::{HttpVersion, Provider, Target};
 use super::check::{Bench, Subject};
 use crate::engine_source::{self, EmbeddedSettings};
 use crate::failure::{Exit, UserError, remedy_before_load};
-use crate::output;
+use crate::{hosted, output};
 
 /// A model that is ready.
 pub(crate) struct Ready {
     pub(crate) model: Arc<dyn Model>,
     /// What requests call the models under load.
     pub(crate) names: Vec<String>,
+    /// Who serves them, in records.
+    pub(crate) provider: Arc<str>,
     /// The tokenizer of an embedded model.
     pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
     /// What it is, for results.
@@ -40,7 +42,7 @@ pub(crate) async fn open(
     }
 }
 
-fn ready_engine(engine: Engine, names: Vec<String>) -> Ready {
+pub(crate) fn ready_engine(engine: Engine, names: Vec<String>) -> Ready {
     let form = match engine.config().plain_text {
         PlainText::Said => "chat",
         PlainText::Continued => "completions",
@@ -53,7 +55,8 @@ fn ready_engine(engine: Engine, names: Vec<String>) -> Ready {
     );
     let tokenizer: Arc<dyn Tokenizer> = Arc::new(engine.model().clone());
     let model: Arc<dyn Model> = Arc::new(engine);
-    Ready { model, names, tokenizer: Some(tokenizer), description, is_embedded: true }
+    let provider = "engine".into();
+    Ready { model, names, provider, tokenizer: Some(tokenizer), description, is_embedded: true }
 }
 
 async fn open_remote(
@@ -80,7 +83,8 @@ async fn open_remote(
     }
     let description = format!("{}{endpoint}", target.url);
     let model: Arc<dyn Model> = Arc::new(provider);
-    Ok(Ready { model, names, tokenizer: None, description, is_embedded: false })
+    let provider = hosted::label(&target.url.host).into();
+    Ok(Ready { model, names, provider, tokenizer: None, description, is_embedded: false })
 }
 
 fn probe_error(error: ProbeError, http: HttpVersion) -> UserError {

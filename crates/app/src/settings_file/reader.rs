@@ -35,6 +35,10 @@ impl Faults {
         self.0.borrow().is_empty()
     }
 
+    fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// All of them, in the file's order.
     pub(super) fn told(self, file: &Path, text: &str) -> UserError {
         let mut faults = self.0.into_inner();
@@ -138,6 +142,52 @@ impl<'a> Table<'a> {
         tables
     }
 
+    /// The tables of the list called `key`.
+    pub(super) fn list(&mut self, key: &'static str) -> Vec<Self> {
+        let Some(value) = self.find(key) else { return Vec::new() };
+        let path = self.path_of(key);
+        let DeValue::Array(items) = value.get_ref() else {
+            self.refuse(key, "is no list of tables", format!("write [[{path}]]"));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            let (name, path) = (place.to_string(), format!("{path}[{place}]"));
+            let at = item.span().start;
+            match item.get_ref() {
+                DeValue::Table(entries) => {
+                    let (folder, faults) = (self.folder, self.faults);
+                    tables.push(Self {
+                        name,
+                        path,
+                        at,
+                        entries,
+                        known: Vec::new(),
+                        folder,
+                        faults,
+                    });
+                }
+                _ => self.faults.add(at, &path, "is no table".to_owned(), None),
+            }
+        }
+        tables
+    }
+
+    /// How much is wrong with the file so far.
+    pub(super) fn faults(&self) -> usize {
+        self.faults.count()
+    }
+
+    /// Whether `key` is there, and is a table.
+    pub(super) fn has_table(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)))
+    }
+
+    /// Where a path leads, which counts from the file's own folder.
+    pub(super) fn resolved(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
         match self.find(key)?.get_ref() {
             DeValue::String(text) => Some(text.clone().into_owned()),
@@ -213,7 +263,7 @@ impl<'a> Table<'a> {
 
     /// A path, which counts from the file's own folder.
     pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        self.text(key).map(|text| self.folder.join(text))
+        self.text(key).map(|text| self.resolved(&text))
     }
 
     /// The bytes of the file at a path.
@@ -244,6 +294,38 @@ impl<'a> Table<'a> {
             }
         }
         texts
+    }
+
+    /// A text, or a list of texts.
+    pub(super) fn words(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let words = words_of(self.find(key)?.get_ref());
+        if words.is_none() {
+            self.refuse(
+                key,
+                "is neither a text nor a list of texts",
+                format!("write {key} = [\"…\"]"),
+            );
+        }
+        words
+    }
+
+    /// A table of texts and lists of texts.
+    pub(super) fn words_by_name(&mut self, key: &'static str) -> BTreeMap<String, Vec<String>> {
+        let Some(table) = self.table(key) else { return BTreeMap::new() };
+        let mut words_by_name = BTreeMap::new();
+        for (name, value) in table.entries {
+            match words_of(value.get_ref()) {
+                Some(words) => {
+                    words_by_name.insert(name.get_ref().clone().into_owned(), words);
+                }
+                None => table.refuse(
+                    name.get_ref(),
+                    "is neither a text nor a list of texts",
+                    "put it in quotes",
+                ),
+            }
+        }
+        words_by_name
     }
 
     /// A table as JSON.
@@ -279,8 +361,23 @@ impl<'a> Table<'a> {
     }
 }
 
+/// A text, or the texts of a list.
+fn words_of(value: &DeValue<'_>) -> Option<Vec<String>> {
+    match value {
+        DeValue::String(text) => Some(vec![text.clone().into_owned()]),
+        DeValue::Array(items) => {
+            let word = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+                DeValue::String(text) => Some(text.clone().into_owned()),
+                _ => None,
+            };
+            items.iter().map(word).collect()
+        }
+        _ => None,
+    }
+}
+
 /// The name that `word` was most likely meant to be, if any is close.
-fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(super) fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let edits = |name: &str| strsim::damerau_levenshtein(word, name);
     names.min_by_key(|name| edits(name)).filter(|name| edits(name) <= name.len().max(3) / 2)
 }

@@ -1,4 +1,4 @@
-//! Where the server listens, to whom it answers, and how much may wait.
+//! Where the server stands and listens, to whom it answers, and how much may wait.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,12 +15,17 @@ const QUEUE_DEFAULT: u32 = 100;
 
 /// `[server]` and `[keys]`.
 #[derive(Debug)]
-pub(super) struct ServerSettings {
-    address: SocketAddr,
-    certificate: Option<Certificate>,
+pub(crate) struct ServerSettings {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What it shows over TLS.
+    pub(crate) certificate: Option<Certificate>,
     /// How many benchmarks may wait.
-    queue: u32,
-    keys: Vec<Key>,
+    pub(crate) queue: u32,
+    /// Who may do what.
+    pub(crate) keys: Vec<Key>,
+    /// Where this Prony stands: the region its requests set out from.
+    pub(crate) region: Option<String>,
 }
 
 impl ServerSettings {
@@ -29,7 +34,7 @@ impl ServerSettings {
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
         let Some(mut table) = root.table("server") else {
             let address = SocketAddr::new(local, PORT_DEFAULT as u16);
-            return Self { address, certificate: None, queue: QUEUE_DEFAULT, keys };
+            return Self { address, certificate: None, queue: QUEUE_DEFAULT, keys, region: None };
         };
         let host = table.parsed("host").unwrap_or(local);
         let port = table.number("port", 0..=u32::from(u16::MAX)).unwrap_or(PORT_DEFAULT);
@@ -42,8 +47,9 @@ impl ServerSettings {
         }
         let certificate = certificate(&mut table);
         let queue = table.number("queue", 1..=10_000).unwrap_or(QUEUE_DEFAULT);
+        let region = table.text("region");
         table.refuse_others();
-        Self { address: SocketAddr::new(host, port as u16), certificate, queue, keys }
+        Self { address: SocketAddr::new(host, port as u16), certificate, queue, keys, region }
     }
 
     /// Whether what other machines send can be read on its way.
@@ -90,7 +96,11 @@ fn key(mut table: Table<'_>) -> Option<Key> {
 impl fmt::Display for ServerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
-        write!(f, "{scheme}://{}, ", self.address)?;
+        write!(f, "{scheme}://{}", self.address)?;
+        if let Some(region) = &self.region {
+            write!(f, " in {region}")?;
+        }
+        f.write_str(", ")?;
         match self.keys.as_slice() {
             [] => f.write_str("no keys")?,
             keys => {

@@ -16,18 +16,18 @@ use crate::{hosted, output};
 /// `[targets.NAME]`
 #[derive(Debug)]
 pub(super) struct TargetSettings {
-    name: String,
-    provider: String,
+    pub(super) name: String,
+    pub(super) provider: String,
     /// What requests call the model.
-    model: String,
-    region: Option<String>,
-    labels: BTreeMap<String, String>,
-    means: Means,
+    pub(super) model: String,
+    pub(super) region: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) means: Means,
 }
 
 /// How it is reached.
-#[derive(Debug)]
-enum Means {
+#[derive(Clone, Debug)]
+pub(super) enum Means {
     Remote(Box<Target>),
     Embedded { file: String, settings: Box<EmbeddedSettings> },
 }
@@ -60,7 +60,7 @@ impl TargetSettings {
         let (known, named) = match &means {
             Some(Means::Remote(target)) => {
                 let host = &target.url.host;
-                (hosted::provider_of(host).map_or_else(|| host.clone(), str::to_owned), None)
+                (hosted::label(host), None)
             }
             Some(Means::Embedded { file, .. }) => {
                 ("engine".to_owned(), Some(engine_source::name_of(file)))

@@ -14,7 +14,12 @@ fn help_names_the_commands() {
       bench        Load-test a model: a remote endpoint, or a model file in the embedded engine
       engine       Serve a model file over an OpenAI- and Anthropic-compatible API
       sim          Serve a simulated model with a known timetable and faults
+      serve        Run benchmarks on request, keep and show what they measure, and watch it
+      runs         List, show or delete the runs that are kept
+      query        Ask the store in SQL
+      export       Write a run's records to a file
       config       Check a configuration file, or make a key for it
+      alerts       Write the alert rules for Prometheus
       completions  Print a completion script for a shell
       help         Print this message or the help of the given subcommand(s)
 

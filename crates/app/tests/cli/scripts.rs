@@ -21,7 +21,7 @@ fn tools(need: &str) -> Transcript {
 
 #[test]
 fn all_that_is_missing_is_listed_at_once_and_no_more_than_is_needed() {
-    let build = ["gcc", "python3", "python3-pip", "npm", "cargo"];
+    let build = ["gcc", "python3", "python3-pip", "nodejs", "npm", "cargo"];
     let test = ["python3-venv", "cargo-nextest"];
     for (need, wanted, unwanted) in
         [("build", &build[..], &test[..]), ("test", &[&build[..], &test].concat(), &[])]
@@ -31,7 +31,7 @@ fn all_that_is_missing_is_listed_at_once_and_no_more_than_is_needed() {
         let said = |tool: &&str| run.stderr.contains(&format!("{tool} is missing: "));
         assert!(wanted.iter().all(said), "{need}: {}", run.stderr);
         assert!(!unwanted.iter().any(said), "{need}: {}", run.stderr);
-        let command = "as root: apt-get install gcc python3 python3-pip npm";
+        let command = "as root: apt-get install gcc python3 python3-pip nodejs npm";
         assert!(run.stderr.contains(command), "{need}: {}", run.stderr);
     }
     assert_eq!(tools("").code, Some(2));

@@ -113,7 +113,7 @@ fn pages(kept: &Kept, question: &RecordQuestion) -> Vec<u64> {
         assert!(page.items.len() <= question.limit);
         for item in &page.items {
             let record: Value = serde_json::from_str(item.get()).expect("JSON");
-            assert!(record["chunk_ns"].is_null() && record["e2el_ms"] != 0);
+            assert!(record["chunk_ns"].is_null() && record["ttft_ms"] != 0);
             let id = record["request_id"].as_str().expect("an id");
             indices.push(id.rsplit('-').next().expect("an index").parse().expect("a number"));
         }

@@ -1,30 +1,22 @@
 //! What the collector has to tell, by the names that users' rules and dashboards rely on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use analysis::Sketch;
-use analysis::rollup::Rollup;
 use domain::Series;
 
 use super::{Family, Kind, Labels, Sample, Value};
-use crate::{Collector, Status, Tracked};
+use crate::totals::Total;
+use crate::{Collector, Status};
 
 impl Collector {
     /// Every metric of the requests collected so far, and of the collector itself. Warm-up requests
     /// count in none.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        let totals = self.totals.all().into_iter();
-        let mut totals: HashMap<usize, Rollup> =
-            totals.map(|total| (total.series.place(), total.rollup)).collect();
-        let rows: Vec<Row> = (self.table.all().into_iter())
-            .map(|series| Row {
-                labels: labels(series.series()),
-                total: totals.remove(&series.place()).unwrap_or_default(),
-                series,
-            })
-            .collect();
+        let totals = self.totals.of(self.table.all()).into_iter();
+        let rows: Vec<Row> =
+            totals.map(|total| Row { labels: labels(total.series.series()), total }).collect();
         let mut families = of_requests(&rows);
         families.extend(of_durations(&rows));
         families.extend(of_collector(&self.status()));
@@ -32,11 +24,10 @@ impl Collector {
     }
 }
 
-/// One series, its labels, and what it amounts to.
+/// One series: its labels, and what it amounts to.
 struct Row {
     labels: Labels,
-    series: Arc<Tracked>,
-    total: Rollup,
+    total: Total,
 }
 
 fn labels(series: &Series) -> Labels {
@@ -75,21 +66,21 @@ fn of_requests(rows: &[Row]) -> Vec<Family> {
     };
     vec![
         counter("llm_requests_total", "Requests that ended, by outcome.", |row| {
-            let ended = &row.total.ended;
+            let ended = &row.total.rollup.ended;
             vec![
                 (Some(("outcome", "success")), ended.succeeded),
                 (Some(("outcome", "failure")), ended.failed.total()),
             ]
         }),
         counter("llm_request_errors_total", "Requests that failed, by kind of failure.", |row| {
-            let failed = row.total.ended.failed.iter();
+            let failed = row.total.rollup.ended.failed.iter();
             failed.map(|(kind, count)| (Some(("kind", kind.as_str())), count)).collect()
         }),
         counter("llm_request_retries_total", "Tries beyond each request's first.", |row| {
-            vec![(None, row.total.ended.retries)]
+            vec![(None, row.total.rollup.ended.retries)]
         }),
         counter("llm_tokens_total", "Tokens, by type; cached ones are among the input.", |row| {
-            let flow = row.total.flow;
+            let flow = row.total.rollup.flow;
             vec![
                 (Some(("type", "input")), flow.input_tokens),
                 (Some(("type", "output")), flow.output_tokens),
@@ -98,7 +89,7 @@ fn of_requests(rows: &[Row]) -> Vec<Family> {
         counter(
             "llm_cached_tokens_total",
             "Input tokens read from the provider's prompt cache.",
-            |row| vec![(None, row.total.flow.cached_tokens)],
+            |row| vec![(None, row.total.rollup.flow.cached_tokens)],
         ),
         counter(
             "llm_cost_dollars_total",
@@ -106,7 +97,7 @@ fn of_requests(rows: &[Row]) -> Vec<Family> {
             |_| vec![(None, 0)],
         ),
         numbers(rows, ("llm_active_requests", Kind::Gauge, "Requests in flight."), |row| {
-            vec![(None, row.series.in_flight())]
+            vec![(None, row.total.series.in_flight())]
         }),
     ]
 }
@@ -124,25 +115,25 @@ fn of_durations(rows: &[Row]) -> Vec<Family> {
     };
     vec![
         family("llm_request_duration_seconds", "End-to-end latency, by outcome.", |row| {
-            let ended = &row.total.ended;
+            let ended = &row.total.rollup.ended;
             vec![
                 (Some(("outcome", "success")), &ended.e2e),
                 (Some(("outcome", "failure")), &ended.failed_after),
             ]
         }),
         family("llm_time_to_first_token_seconds", "Time to the first token.", |row| {
-            vec![(None, &row.total.ended.ttft)]
+            vec![(None, &row.total.rollup.ended.ttft)]
         }),
         family("llm_time_per_output_token_seconds", "Time per token after the first.", |row| {
-            vec![(None, &row.total.ended.tpot)]
+            vec![(None, &row.total.rollup.ended.tpot)]
         }),
         family("llm_inter_token_latency_seconds", "The gaps between chunks.", |row| {
-            vec![(None, &row.total.ended.itl)]
+            vec![(None, &row.total.rollup.ended.itl)]
         }),
         family(
             "llm_schedule_lag_seconds",
             "How much later than planned the client started requests, waits for a place apart.",
-            |row| vec![(None, &row.total.ended.client_lag)],
+            |row| vec![(None, &row.total.rollup.ended.client_lag)],
         ),
     ]
 }

@@ -6,6 +6,7 @@ use analysis::Sketch;
 use analysis::sketch::SCHEMA;
 
 use super::{BOUNDS, Family, Kind, Sample, Value, classic, seconds};
+use crate::protobuf::{Fields, message, varint, zigzag};
 
 /// The schema native histograms are exposed in: 8 buckets a doubling, 4.4 % off at most. The schema
 /// of a [`Sketch`] would make eight times as many buckets of it, each of which Prometheus keeps.
@@ -113,60 +114,4 @@ impl Native {
         }
         native
     }
-}
-
-/// The fields of a message being written.
-#[derive(Debug, Default)]
-struct Fields(Vec<u8>);
-
-fn message(fill: impl FnOnce(&mut Fields)) -> Vec<u8> {
-    let mut fields = Fields::default();
-    fill(&mut fields);
-    fields.0
-}
-
-impl Fields {
-    /// A varint. Zero is the default, and left out.
-    fn integer(&mut self, field: u32, value: u64) {
-        if value != 0 {
-            self.key(field, 0);
-            varint(&mut self.0, value);
-        }
-    }
-
-    fn double(&mut self, field: u32, value: f64) {
-        self.key(field, 1);
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn text(&mut self, field: u32, text: &str) {
-        self.bytes(field, text.as_bytes());
-    }
-
-    fn message(&mut self, field: u32, fill: impl FnOnce(&mut Self)) {
-        self.bytes(field, &message(fill));
-    }
-
-    fn bytes(&mut self, field: u32, bytes: &[u8]) {
-        self.key(field, 2);
-        varint(&mut self.0, bytes.len() as u64);
-        self.0.extend(bytes);
-    }
-
-    fn key(&mut self, field: u32, wire_type: u32) {
-        varint(&mut self.0, u64::from(field << 3 | wire_type));
-    }
-}
-
-fn varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-}
-
-/// Signed numbers, so that small ones of either sign are short.
-const fn zigzag(value: i64) -> u64 {
-    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
 }

@@ -6,20 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Clock, Secret};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderValue, InvalidHeaderValue};
-use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http_body_util::Empty;
+use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue, InvalidHeaderValue};
+use hyper::{Request, StatusCode};
 
 use super::{Malformed, Scrape, read};
+use crate::http::{AddressError, ExchangeError, Server};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The longest answer read. vLLM's is some 100 KiB for one model.
-const BYTES_MAX: usize = 16 << 20;
 
 /// Why metrics cannot be read from there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,12 +53,20 @@ pub enum ScrapeError {
     Malformed(#[from] Malformed),
 }
 
+impl From<ExchangeError> for ScrapeError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Connect(error) => Self::Connect(error),
+            ExchangeError::Http(error) => Self::Http(error),
+        }
+    }
+}
+
 /// Reads the metrics of one server.
 #[derive(Debug)]
 pub struct Scraper {
     clock: Arc<dyn Clock>,
-    url: Uri,
-    host: HeaderValue,
+    server: Server,
     authorization: Option<HeaderValue>,
 }
 
@@ -78,13 +81,10 @@ impl Scraper {
         key: Option<&Secret>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TargetError> {
-        let uri: Uri = url.parse().map_err(|_| TargetError::Invalid(url.to_owned()))?;
-        let authority = uri.authority().ok_or_else(|| TargetError::Invalid(url.to_owned()))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(TargetError::Scheme(url.to_owned()));
-        }
-        let host = HeaderValue::from_str(authority.as_str())
-            .map_err(|_| TargetError::Invalid(url.to_owned()))?;
+        let server = Server::parse(url).map_err(|error| match error {
+            AddressError::Invalid => TargetError::Invalid(url.to_owned()),
+            AddressError::Scheme => TargetError::Scheme(url.to_owned()),
+        })?;
         let authorization = key.map(|key| {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))?;
             value.set_sensitive(true);
@@ -92,7 +92,7 @@ impl Scraper {
         });
         let authorization =
             authorization.transpose().map_err(|_: InvalidHeaderValue| TargetError::Key)?;
-        Ok(Self { clock, url: uri, host, authorization })
+        Ok(Self { clock, server, authorization })
     }
 
     /// Asks once.
@@ -110,40 +110,18 @@ impl Scraper {
     }
 
     async fn fetch(&self) -> Result<Bytes, ScrapeError> {
-        let host = self.url.host().unwrap_or_default();
-        // An IPv6 address stands in brackets there, and not here.
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = self.url.port_u16().unwrap_or(80);
-        let stream = TcpStream::connect((host, port)).await.map_err(ScrapeError::Connect)?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(ScrapeError::Http)?;
-        let request = self.request();
-        let exchange = async move {
-            let response = sender.send_request(request).await.map_err(ScrapeError::Http)?;
-            whole(response).await
-        };
-        // The connection does the work of both. It ends with the exchange, which drops the sender.
-        let (body, _) = tokio::join!(exchange, connection);
-        body
+        let answer = self.server.exchange(self.request()).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(ScrapeError::Status(answer.status()));
+        }
+        answer.into_body().map_err(ScrapeError::Body)
     }
 
     fn request(&self) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
-        *request.uri_mut() =
-            self.url.path_and_query().map_or(Uri::default(), |path| Uri::from(path.clone()));
         let headers = request.headers_mut();
-        headers.insert(HOST, self.host.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("text/plain; version=0.0.4"));
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.extend(self.authorization.clone().map(|key| (AUTHORIZATION, key)));
         request
     }
-}
-
-async fn whole(response: Response<hyper::body::Incoming>) -> Result<Bytes, ScrapeError> {
-    if response.status() != StatusCode::OK {
-        return Err(ScrapeError::Status(response.status()));
-    }
-    let body = Limited::new(response.into_body(), BYTES_MAX).collect().await;
-    Ok(body.map_err(|error| ScrapeError::Body(error.to_string()))?.to_bytes())
 }

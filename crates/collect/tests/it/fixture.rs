@@ -62,7 +62,7 @@ pub(crate) fn exchange(index: u64, started: Timestamp) -> Exchange {
 
 pub(crate) fn record(series: &Arc<Tracked>, index: u64, started: Timestamp) -> Record {
     let exchange = exchange(index, started);
-    Record { series: Arc::clone(series), origin: Origin::Started, exchange }
+    Record { series: Arc::clone(series), run: None, origin: Origin::Started, exchange }
 }
 
 pub(crate) fn failed(mut record: Record, kind: FailureKind) -> Record {

@@ -1,6 +1,6 @@
 //! What benchmarks end in where not all goes well.
 
-use control::{CancelError, Records, RecordsError};
+use control::{CancelError, Opening, Records, RecordsError};
 use domain::{ConnectStage, Exchange, Failure, FailureKind, Timestamp};
 use store::RunLabel;
 
@@ -160,6 +160,10 @@ struct Full {
 }
 
 impl Records for Full {
+    fn begin(&mut self, _: &Opening) -> Result<(), RecordsError> {
+        Ok(())
+    }
+
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         let mut kept = self.kept.lock().expect("no panic");
         if kept.len() == self.room {
@@ -170,6 +174,10 @@ impl Records for Full {
     }
 
     fn tick(&mut self, _: Timestamp) -> Result<(), RecordsError> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), RecordsError> {
         Ok(())
     }
 }

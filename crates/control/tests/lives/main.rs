@@ -44,6 +44,7 @@ impl Desk {
             scenarios: ["short_queries", "code_generation"].map(scenario).into(),
         };
         let workshop = Workshop {
+            region: "".into(),
             catalogue: Arc::new(catalogue),
             time: Time::Runtime(clock.clone()),
             records: None,

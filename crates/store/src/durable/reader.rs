@@ -62,6 +62,24 @@ impl Reader {
         Ok(Self { folder, catalog })
     }
 
+    /// How many records there are, as far as they are rolled up, and how many bytes they take.
+    ///
+    /// # Errors
+    /// Where the catalog or the log's folder cannot be read.
+    pub fn size(&self) -> Result<(u64, u64), DurableError> {
+        let (position, partitions) = self.catalog.manifest()?;
+        let sealed: u64 = partitions.iter().map(|partition| partition.file.rows()).sum();
+        let known = position.rolled_up.unwrap_or(0).saturating_sub(position.sequence);
+        let bytes: u64 = partitions.iter().map(|partition| partition.file.bytes).sum();
+        let log = self.folder.log();
+        let mut log_bytes = 0;
+        for entry in std::fs::read_dir(&log).map_err(DurableError::file("list", &log))? {
+            // One that was sealed in the meantime takes no room any more.
+            log_bytes += entry.and_then(|entry| entry.metadata()).map_or(0, |file| file.len());
+        }
+        Ok((sealed + known, bytes + log_bytes))
+    }
+
     /// The run of that id.
     ///
     /// # Errors

@@ -1,0 +1,355 @@
+"""The client that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from prony import _calls, _flow
+from prony._flow import Done, Item, Retries, Send, Sleep
+from prony._live import LiveWindows
+from prony._server import DEFAULT_URL, TIMEOUT_SECONDS, Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from prony._call import Call
+    from prony._calls import Page
+    from prony._flow import Flow, Items
+    from prony.results import Results
+    from prony.rollups import Rollups
+    from prony.types import (
+        Alert,
+        AlertRule,
+        Benchmark,
+        BenchmarkRequest,
+        BenchmarkStatus,
+        Distribution,
+        DistributionMetric,
+        Heatmap,
+        HeatmapMetric,
+        Label,
+        LiveWindow,
+        Outcome,
+        RequestDetail,
+        RequestRecord,
+        Scenario,
+        ServerStatus,
+        Silence,
+        Sort,
+        Target,
+        Timeline,
+    )
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Prony's management API, awaited.
+
+    Answers are the JSON that the server sent, typed in `prony.types`. A request whose connection is
+    lost, or that the server is too busy for, is sent again where that cannot do anything twice;
+    every other failure is a `PronyError`. It holds connections: use it in `async with`, or `aclose`
+    it.
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        retries: int = 3,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            base_url: The address that ``prony serve`` prints.
+            api_key: A key from the server's configuration; where none is given, that in the
+                environment variable ``PRONY_API_KEY``.
+            retries: How often a request is tried again.
+            timeout_seconds: How long the server may be silent.
+            http: Sends the requests, with the proxies and certificates that it was made with; it
+                is not closed with this client, and its own timeouts count.
+        """
+        self._server = Server(base_url, api_key)
+        self._retries = Retries(retries)
+        self._own_http = http is None
+        self._http = http or httpx.AsyncClient(timeout=timeout_seconds)
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        if self._own_http:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._server!r})"
+
+    # The server, and what benchmarks may name.
+
+    async def server_status(self) -> ServerStatus:
+        """What server this is, and what the caller may do."""
+        return await self._call(_calls.get_status())
+
+    async def targets(self) -> list[Target]:
+        """The models that benchmarks may ask."""
+        return await self._call(_calls.list_targets())
+
+    async def scenarios(self) -> list[Scenario]:
+        """The sources of prompts that benchmarks may name."""
+        return await self._call(_calls.list_scenarios())
+
+    # Benchmarks.
+
+    async def start_benchmark(
+        self, request: BenchmarkRequest, *, idempotency_key: str | None = None
+    ) -> str:
+        """Queues a benchmark, which runs when those before it have ended; its id.
+
+        Args:
+            request: What to do.
+            idempotency_key: The same for the same benchmark, so that it is made once however often
+                it is asked for. Each call has a fresh one where none is given.
+        """
+        return await self._call(_calls.create_benchmark(request, idempotency_key))
+
+    async def get_benchmark_status(self, benchmark_id: str) -> Benchmark:
+        """How a benchmark stands, with its progress."""
+        return await self._call(_calls.get_benchmark(benchmark_id))
+
+    async def get_benchmark_results(self, benchmark_id: str) -> Results:
+        """What a benchmark came to so far: every figure of each run that has ended."""
+        return await self._call(_calls.get_results(benchmark_id))
+
+    def list_benchmarks(
+        self,
+        *,
+        status: BenchmarkStatus | None = None,
+        model: str | None = None,
+        scenario: str | None = None,
+        page_size: int | None = None,
+    ) -> AsyncIterator[Benchmark]:
+        """Benchmarks, the newest first; further pages are asked for as they are needed.
+
+        Args:
+            status: Those that stand so.
+            model: Those about this target.
+            scenario: Those about this scenario.
+            page_size: How many to ask for at a time.
+        """
+        page_at = partial(_calls.list_benchmarks, status, model, scenario, page_size)
+        return self._pages(page_at)
+
+    def follow(self, benchmark_id: str, *, every_seconds: float = 0.25) -> AsyncIterator[Benchmark]:
+        """A benchmark with its progress each time it has changed, until it has ended.
+
+        Args:
+            benchmark_id: Which.
+            every_seconds: How often to look.
+        """
+        return self._iterate(_flow.follow(benchmark_id, every_seconds, self._retries))
+
+    async def wait(
+        self,
+        benchmark_id: str,
+        *,
+        timeout_seconds: float | None = None,
+        every_seconds: float = 0.5,
+    ) -> Benchmark:
+        """A benchmark once it has ended, however it did.
+
+        Args:
+            benchmark_id: Which.
+            timeout_seconds: How long to wait at most.
+            every_seconds: How often to look.
+
+        Raises:
+            WaitTimeoutError: It has not ended in that time; it goes on.
+        """
+        flow = _flow.wait(benchmark_id, every_seconds, timeout_seconds, self._retries)
+        return await self._run(flow)
+
+    async def cancel_benchmark(self, benchmark_id: str) -> Benchmark:
+        """Ends a benchmark before its plan is done; what was measured stands."""
+        return await self._call(_calls.cancel_benchmark(benchmark_id))
+
+    async def delete_benchmark(self, benchmark_id: str) -> None:
+        """Deletes a benchmark that has ended, and what it came to."""
+        await self._call(_calls.delete_benchmark(benchmark_id))
+
+    # What is kept of a benchmark's runs, counted from zero.
+
+    async def timeline(self, benchmark_id: str, run: int = 0) -> Timeline:
+        """A run over time."""
+        return await self._call(_calls.get_timeline(benchmark_id, run))
+
+    async def distribution(
+        self, benchmark_id: str, run: int = 0, *, metric: DistributionMetric = "ttft"
+    ) -> Distribution:
+        """How a figure of a run is distributed."""
+        return await self._call(_calls.get_distribution(benchmark_id, run, metric))
+
+    async def heatmap(
+        self, benchmark_id: str, run: int = 0, *, metric: HeatmapMetric = "ttft"
+    ) -> Heatmap:
+        """How a figure of a run is distributed over time."""
+        return await self._call(_calls.get_heatmap(benchmark_id, run, metric))
+
+    def records(
+        self,
+        benchmark_id: str,
+        run: int | None = None,
+        *,
+        outcome: Outcome | None = None,
+        sort: Sort | None = None,
+        page_size: int | None = None,
+    ) -> AsyncIterator[RequestRecord]:
+        """The requests of a run, or of all; further pages are asked for as they are needed.
+
+        Args:
+            benchmark_id: Of which benchmark.
+            run: Of which run.
+            outcome: Those that succeeded, or failed.
+            sort: In which order; ``-ttft`` and ``-e2e`` have the slowest first.
+            page_size: How many to ask for at a time.
+        """
+        page_at = partial(_calls.list_records, benchmark_id, run, outcome, sort, page_size)
+        return self._pages(page_at)
+
+    async def get_record(self, benchmark_id: str, request_id: str) -> RequestDetail:
+        """One request, with when each of its chunks came."""
+        return await self._call(_calls.get_record(benchmark_id, request_id))
+
+    async def rollups(
+        self,
+        start: datetime,
+        end: datetime | None = None,
+        *,
+        step_seconds: int | None = None,
+        points: int | None = None,
+        group_by: Sequence[Label] = (),
+        filters: Mapping[Label, str | Sequence[str] | None] | None = None,
+    ) -> Rollups:
+        """Figures over time, of benchmarks and of everything else that was measured.
+
+        Args:
+            start: From when, with its time zone.
+            end: Until when; now, where nothing is given.
+            step_seconds: How long each step is; longer where what is kept is coarser.
+            points: How many steps at most, in place of their length.
+            group_by: What to tell apart: a series for each.
+            filters: What to take in, by label: a value, or several.
+        """
+        until = end or datetime.now(timezone.utc)
+        call = _calls.get_rollups(start, until, step_seconds, points, group_by, filters or {})
+        return await self._call(call)
+
+    # Alerts.
+
+    async def alerts(self) -> list[Alert]:
+        """The alerts that are pending, fire, or were resolved of late."""
+        return await self._call(_calls.list_alerts())
+
+    async def alert_rules(self) -> list[AlertRule]:
+        """When alerts fire."""
+        return await self._call(_calls.list_alert_rules())
+
+    async def silences(self) -> list[Silence]:
+        """The silences there are."""
+        return await self._call(_calls.list_silences())
+
+    async def create_silence(
+        self, matchers: Sequence[str], until: datetime, comment: str = ""
+    ) -> Silence:
+        """Tells nobody of the alerts that match, for a while.
+
+        Args:
+            matchers: Labels held against values, such as ``model="small"``.
+            until: Until when, with its time zone.
+            comment: Why.
+        """
+        return await self._call(_calls.create_silence(matchers, until, comment))
+
+    async def delete_silence(self, silence_id: str) -> None:
+        """Ends a silence."""
+        await self._call(_calls.delete_silence(silence_id))
+
+    # What happens now.
+
+    async def live(self, *, recent: bool = False) -> AsyncGenerator[LiveWindow, None]:
+        """What happens now: a window several times a second, until the server stops.
+
+        It holds a connection open: whoever leaves the loop early closes it, as
+        ``contextlib.aclosing`` does.
+
+        Args:
+            recent: Begin with the windows just before.
+
+        Raises:
+            UnreachableError: The connection was lost.
+        """
+        call, windows = _calls.watch(), LiveWindows(recent=recent)
+        try:
+            response = await self._http.send(self._server.request(self._http, call), stream=True)
+            async with aclosing(response):
+                if not response.is_success:
+                    await response.aread()
+                    raise call.refusal(response)
+                async for read in response.aiter_bytes():
+                    for window in windows.push(read):
+                        yield window
+        except httpx.RequestError as error:
+            raise _flow.unreachable(call, error) from error
+
+    # Doing what flows ask for.
+
+    async def _call(self, call: Call[T]) -> T:
+        return await self._run(_flow.exchange(call, self._retries))
+
+    def _pages(self, page_at: Callable[[str | None], Call[Page[T]]]) -> AsyncIterator[T]:
+        return self._iterate(_flow.pages(page_at, self._retries))
+
+    async def _run(self, flow: Flow[T]) -> T:
+        step = _flow.advance(flow, None)
+        while not isinstance(step, Done):
+            step = _flow.advance(flow, await self._do(step))
+        result: T = step.value
+        return result
+
+    async def _iterate(self, flow: Items[T]) -> AsyncIterator[T]:
+        step = _flow.advance(flow, None)
+        while not isinstance(step, Done):
+            if isinstance(step, Item):
+                yield step.value
+                step = _flow.advance(flow, None)
+            else:
+                step = _flow.advance(flow, await self._do(step))
+
+    async def _do(self, step: Send | Sleep) -> httpx.Response | httpx.RequestError | None:
+        if isinstance(step, Sleep):
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await self._http.send(self._server.request(self._http, step.call))
+        except httpx.RequestError as error:
+            return error

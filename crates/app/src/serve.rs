@@ -1,0 +1,211 @@
+//! `prony serve`: a server that carries out benchmarks on request, keeps every record, shows what
+//! goes on, and raises alerts.
+//!
+//! Each part has a thread of its own, so that none is measured with another: [`parts`] are those
+//! threads; [`live`] tells what goes on to everyone who watches; [`watch`] evaluates alert rules.
+
+mod live;
+mod parts;
+mod watch;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::management::{KeyRing, LiveFeed, Management, ManagementServer, StoreFacts, form};
+use archive::{Archive, History};
+use clap::Args;
+use collect::resource::{Gpus, Sampler, families};
+use control::Benchmarks;
+use domain::{Clock, SystemClock};
+use store::durable::{Recovery, StoreSettings};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::parts::{Collecting, Working};
+use crate::failure::{Exit, FREE_PORT, UserError};
+use crate::settings_file::Settings;
+use crate::signal::Interrupts;
+use crate::stored::store_error;
+use crate::{Outcome, limit, output};
+
+/// How long answers under way may go on after a signal to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Settings of `prony serve`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  prony serve --config prony.toml
+  prony serve --config prony.toml --port 9000
+
+It answers on / (the dashboard), /api/v1 (described at /docs), /metrics and /health.")]
+pub(crate) struct ServeSettings {
+    /// Configuration file: targets, scenarios, keys, store, alerts, schedules
+    #[arg(long, value_name = "FILE", default_value = "prony.toml")]
+    config: PathBuf,
+    /// Address to listen on, in place of the file's
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// Port to listen on, in place of the file's; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+/// Serves until a signal.
+pub(crate) fn main(settings: &ServeSettings) -> Outcome {
+    // How many users benchmarks will have is not known.
+    let _ = limit::raise();
+    let config = Settings::read(&settings.config)?;
+    let address = address(settings, &config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (archive, recovery) =
+        Archive::open(&config.store.path, StoreSettings::default(), Arc::clone(&clock))
+            .map_err(|error| store_error(&error))?;
+    tell_recovery(&recovery, &config.store.path);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| UserError::new(Exit::Other, format!("cannot start a runtime: {error}")))?
+        .block_on(serve(config, address, archive, clock))
+}
+
+/// Where to listen: as the command line says, or else the file.
+fn address(settings: &ServeSettings, config: &Settings) -> Result<SocketAddr, UserError> {
+    let server = &config.server;
+    let host = settings.host.unwrap_or(server.address.ip());
+    if !host.is_loopback() && server.keys.is_empty() {
+        return Err(UserError::usage(format!(
+            "{host} lets other machines in, and there is no key"
+        ))
+        .hint("make one with `prony config key NAME --role operator`, or listen on 127.0.0.1"));
+    }
+    Ok(SocketAddr::new(host, settings.port.unwrap_or(server.address.port())))
+}
+
+async fn serve(
+    config: Settings,
+    address: SocketAddr,
+    archive: Archive,
+    clock: Arc<dyn Clock>,
+) -> Outcome {
+    let mut interrupts = Interrupts::watch()?;
+    let certificate = config.server.certificate.clone();
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let server = ManagementServer::bind(address, certificate)
+        .await
+        .map_err(|error| UserError::new(Exit::Other, error.to_string()).hint(FREE_PORT))?;
+
+    let stop = CancellationToken::new();
+    let catalogue = Arc::new(config.catalogue(&clock));
+    let benchmarks = Benchmarks::restore(
+        Arc::new(archive.benchmark_keeper()),
+        Arc::clone(&clock),
+        config.server.queue as usize,
+        &|request| form::read_back(request, &catalogue),
+    )
+    .map_err(|error| UserError::new(Exit::File, error.problem).hint(error.hint))?;
+    let benchmarks = Arc::new(benchmarks);
+
+    let collecting = Collecting::start(&archive, &clock)?;
+    let collector = Arc::clone(&collecting.collector);
+    let region: Arc<str> = config.server.region.clone().unwrap_or_default().into();
+    let working = Working::start(parts::Work {
+        benchmarks: Arc::clone(&benchmarks),
+        catalogue: Arc::clone(&catalogue),
+        collector: Arc::clone(&collector),
+        clock: Arc::clone(&clock),
+        region,
+        stop: stop.clone(),
+    })?;
+    let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
+    let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
+    let feed = Arc::new(LiveFeed::new(stop.clone()));
+    let watching = watch::Watching::start(config.alerts, &archive, Arc::clone(&clock))?;
+    let (alerts, keep_alerts) = (watching.book.clone(), Arc::new(watching.keeper()));
+    let pump = live::Pump {
+        windows: collector.watch(),
+        feed: Arc::clone(&feed),
+        benchmarks: Arc::clone(&benchmarks),
+        sampler: sampler.clone(),
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(pump.run());
+    tasks.spawn(watching.run(stop.clone()));
+
+    let management = Management {
+        benchmarks,
+        catalogue,
+        live: feed,
+        history: History::new(archive.reader().clone()),
+        alerts,
+        keep_alerts,
+        keys: Arc::new(KeyRing::new(config.server.keys.clone())),
+        metrics: Arc::new(move || {
+            let mut all = collector.families();
+            all.extend(
+                sampler
+                    .as_ref()
+                    .and_then(|sampler| sampler.sample().ok())
+                    .iter()
+                    .flat_map(families),
+            );
+            all
+        }),
+        store: store_facts(&archive),
+        clock,
+    };
+    output::talk(&format!(
+        "prony serves on {scheme}://{} (Ctrl-C stops); store {}",
+        server.address(),
+        config.store.path.display()
+    ));
+    let stopping = stop.clone();
+    let interrupted = async move {
+        interrupts.next().await;
+        output::talk(&"stopping: a benchmark under way is left as it is, and shown as interrupted");
+        stopping.cancel();
+    };
+    server.run(management.router(), interrupted, GRACE).await;
+    working.join();
+    upkeep.join();
+    let kept = collecting.finish();
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(|error| {
+            UserError::new(Exit::Other, format!("a part of the server broke off: {error}"))
+        })?;
+    }
+    kept
+}
+
+/// What the status page says of the store.
+fn store_facts(archive: &Archive) -> Arc<dyn Fn() -> StoreFacts + Send + Sync> {
+    let (store, path_hint) =
+        (Arc::clone(archive.store()), archive.store().folder().display().to_string());
+    Arc::new(move || {
+        // What cannot be counted right now is nothing to keep the page from those who ask.
+        let (records, bytes) = store.reader().size().unwrap_or_default();
+        StoreFacts { records, bytes, path_hint: path_hint.clone() }
+    })
+}
+
+fn tell_recovery(recovery: &Recovery, folder: &Path) {
+    for damage in &recovery.damage {
+        let what = if damage.is_torn_tail { "a torn tail" } else { "damage" };
+        output::talk(&format!(
+            "warning: {} has {what} of {} bytes at {}; it is cut off, and a copy kept beside it",
+            damage.path.display(),
+            damage.bytes,
+            damage.offset
+        ));
+    }
+    if recovery.lost > 0 {
+        output::talk(&format!(
+            "warning: {} acknowledged records in {} are lost with them",
+            recovery.lost,
+            folder.display()
+        ));
+    }
+}

@@ -1,0 +1,168 @@
+//! The threads of a server: one that keeps what is collected, one that puts models under load, one
+//! that keeps the store in shape.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use archive::{Archive, RecordKeeper, Recording};
+use collect::{Collector, Settings, Unkept};
+use control::{Benchmarks, Catalogue, Workshop};
+use domain::Clock;
+use pace::Time;
+use store::durable::{DurableError, Retention};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::{Exit, UserError};
+use crate::{Outcome, output, process};
+
+/// Records that may wait to be kept: what 10,000 users make in some hundreds of milliseconds.
+const INTAKE_RECORDS: usize = 65_536;
+/// How often the store is looked after.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Keeps what is collected.
+pub(super) struct Collecting {
+    pub(super) collector: Arc<Collector>,
+    worker: JoinHandle<Result<RecordKeeper, Unkept<DurableError>>>,
+}
+
+impl Collecting {
+    pub(super) fn start(archive: &Archive, clock: &Arc<dyn Clock>) -> Result<Self, UserError> {
+        let settings = Settings { intake_records: INTAKE_RECORDS, ..Settings::default() };
+        let keeper = archive.record_keeper();
+        let (collector, worker) = Collector::new(&settings, Arc::clone(clock), keeper);
+        let worker = thread("collect", move || worker.run())?;
+        Ok(Self { collector, worker })
+    }
+
+    /// Keeps what is left, and ends.
+    pub(super) fn finish(self) -> Outcome {
+        self.collector.close();
+        match self.worker.join() {
+            Ok(Ok(_)) => Ok(Exit::Success),
+            Ok(Err(unkept)) => Err(UserError::new(Exit::File, unkept.to_string())
+                .hint("make room on the store's device; what was acknowledged is safe")),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// What benchmarks are worked off with.
+pub(super) struct Work {
+    pub(super) benchmarks: Arc<Benchmarks>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) collector: Arc<Collector>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Where this server stands.
+    pub(super) region: Arc<str>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Puts models under load.
+pub(super) struct Working(JoinHandle<()>);
+
+impl Working {
+    /// Its runtime is its own: the load must wait for nothing else.
+    pub(super) fn start(work: Work) -> Result<Self, UserError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| unstarted("runtime", &error))?;
+        thread("benchmarks", move || runtime.block_on(work.run())).map(Self)
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn join(self) {
+        join(self.0);
+    }
+}
+
+impl Work {
+    async fn run(self) {
+        let Self { benchmarks, catalogue, collector, clock, region, stop } = self;
+        let records = move |id: control::BenchmarkId| {
+            let recording =
+                Recording::new(Arc::clone(&collector), Arc::clone(&clock), &id.to_string());
+            Ok(Box::new(recording) as Box<dyn control::Records>)
+        };
+        let workshop = Workshop {
+            catalogue,
+            region,
+            time: Time::Machine,
+            records: Some(Box::new(records)),
+            spent: process::spent,
+        };
+        benchmarks.work(&workshop, &stop).await;
+    }
+}
+
+/// Keeps the store in shape.
+pub(super) struct Upkeep(JoinHandle<()>);
+
+impl Upkeep {
+    pub(super) fn start(
+        archive: &Archive,
+        retention: Retention,
+        stop: CancellationToken,
+    ) -> Result<Self, UserError> {
+        let store = Arc::clone(archive.store());
+        let upkeep = move || {
+            let mut told = None;
+            while !stop.is_cancelled() {
+                told = look_after(store.maintain(retention), told);
+                std::thread::park_timeout(UPKEEP_EVERY);
+            }
+        };
+        thread("upkeep", upkeep).map(Self)
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn join(self) {
+        self.0.thread().unpark();
+        join(self.0);
+    }
+}
+
+/// Tells of what is wrong, once for as long as it stays so.
+fn look_after(
+    done: Result<store::durable::Maintained, DurableError>,
+    told: Option<String>,
+) -> Option<String> {
+    let wrong = match done {
+        Ok(done) if done.unreadable.is_empty() => return None,
+        Ok(done) => {
+            let files: Vec<_> =
+                done.unreadable.iter().map(|path| path.display().to_string()).collect();
+            format!("warning: these files of the store cannot be read: {}", files.join(", "))
+        }
+        Err(error) => {
+            format!("warning: the store cannot be looked after: {error}\n  help: {}", error.hint())
+        }
+    };
+    if told.as_ref() != Some(&wrong) {
+        output::talk(&wrong);
+    }
+    Some(wrong)
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, UserError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| unstarted("thread", &error))
+}
+
+fn unstarted(what: &str, error: &io::Error) -> UserError {
+    UserError::new(Exit::Other, format!("cannot start a {what}: {error}"))
+}
+
+fn join(thread: JoinHandle<()>) {
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}

@@ -1,0 +1,143 @@
+//! Takes a benchmark's records from the load to the collector, and holds the load up rather than
+//! lose one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use collect::{Collector, InFlightGauge, Record, RunTag, Ticket, Tracked};
+use control::{Opening, Records, RecordsError};
+use domain::{Clock, Exchange, Series, Timestamp};
+use load::Live;
+use store::RunLabel;
+
+/// Records that are handed over at a time.
+const BATCH: usize = 256;
+/// How long to wait before a full collector is asked again.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How long records may wait for a keeper that cannot keep them.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The records of a benchmark, on their way to a collector.
+pub struct Recording {
+    collector: Arc<Collector>,
+    clock: Arc<dyn Clock>,
+    benchmark: Arc<str>,
+    pending: Vec<Record>,
+    ticket: Option<Ticket>,
+    run: Option<Run>,
+}
+
+/// The run under way.
+struct Run {
+    tag: Arc<RunTag>,
+    series: Series,
+    live: Arc<Live>,
+    tokens: u64,
+    in_flight: InFlightGauge,
+    tracked: Arc<Tracked>,
+}
+
+impl Recording {
+    /// Records of the benchmark of that id, for `collector`.
+    #[must_use]
+    pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: &str) -> Self {
+        let benchmark = benchmark.into();
+        Self { collector, clock, benchmark, pending: Vec::new(), ticket: None, run: None }
+    }
+
+    /// Hands over what waits, as soon as there is room for it.
+    fn submit(&mut self) -> Result<(), RecordsError> {
+        let begun = self.clock.now();
+        while !self.pending.is_empty() {
+            let taken = self.collector.try_submit(&mut self.pending);
+            self.ticket = Some(taken.map_err(|_| closed())?);
+            if !self.pending.is_empty() {
+                self.pause(begun)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits a little, unless that was long enough.
+    fn pause(&self, begun: Timestamp) -> Result<(), RecordsError> {
+        if let Some(error) = self.collector.status().keeper_error
+            && self.clock.now().since(begun) > PATIENCE
+        {
+            return Err(unkept(&error));
+        }
+        std::thread::sleep(PAUSE);
+        Ok(())
+    }
+}
+
+impl Records for Recording {
+    fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
+        let tracked = self.collector.track(&run.series);
+        self.run = Some(Run {
+            tag: Arc::new(RunTag {
+                benchmark: Arc::clone(&self.benchmark),
+                index: run.label.run,
+                load: Arc::clone(&run.label.load),
+            }),
+            series: run.series.clone(),
+            live: Arc::clone(&run.live),
+            tokens: 0,
+            in_flight: Arc::clone(&tracked).gauge(),
+            tracked,
+        });
+        Ok(())
+    }
+
+    fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
+        let run = self.run.as_mut().expect("a run begins before its records come");
+        if *exchange.scenario != *run.series.scenario {
+            run.series.scenario = Arc::clone(&exchange.scenario);
+            run.tracked = self.collector.track(&run.series);
+        }
+        self.pending.push(Record {
+            series: Arc::clone(&run.tracked),
+            run: Some(Arc::clone(&run.tag)),
+            origin: label.origin,
+            exchange: exchange.clone(),
+        });
+        if self.pending.len() < BATCH { Ok(()) } else { self.submit() }
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> Result<(), RecordsError> {
+        if let Some(run) = &mut self.run {
+            run.in_flight.set(run.live.in_flight());
+            let tokens = run.live.tokens();
+            run.tracked.note_chunks(tokens.saturating_sub(run.tokens));
+            run.tokens = tokens;
+        }
+        self.submit()
+    }
+
+    fn end(&mut self) -> Result<(), RecordsError> {
+        self.run = None;
+        self.submit()?;
+        let Some(ticket) = self.ticket else { return Ok(()) };
+        let begun = self.clock.now();
+        loop {
+            match self.collector.poll_kept(ticket) {
+                Some(true) => return Ok(()),
+                Some(false) => return Err(closed()),
+                None => self.pause(begun)?,
+            }
+        }
+    }
+}
+
+fn closed() -> RecordsError {
+    RecordsError {
+        problem: "records are no longer taken in: the store has been closed".to_owned(),
+        hint: "look at the first error that the program told".to_owned(),
+    }
+}
+
+fn unkept(error: &str) -> RecordsError {
+    RecordsError {
+        problem: format!("the store has kept nothing for {} s: {error}", PATIENCE.as_secs()),
+        hint: "make room on its device and see that its folder can be written".to_owned(),
+    }
+}

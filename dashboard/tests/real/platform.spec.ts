@@ -1,0 +1,147 @@
+import type { Page } from '@playwright/test';
+import { expect, test } from './desk';
+
+test.describe.configure({ mode: 'serial' });
+
+/** Where the benchmark that the form starts is shown. */
+let benchmark = '';
+
+/** Opens a part of the first run's result. */
+async function openPart(page: Page, part: string): Promise<void> {
+  await page.goto(`/#/benchmarks/${benchmark}?run=0&part=${part}`);
+}
+
+test('a browser is shown the live view, which says how to begin', async ({ page }) => {
+  await page.goto('/');
+  await expect(page).toHaveTitle('Live · Prony');
+  await expect(page.getByText(/^As of/)).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'No traffic now' })).toBeVisible();
+  await page.getByRole('link', { name: 'Start a benchmark' }).click();
+  await expect(page.getByRole('heading', { name: 'New benchmark' })).toBeVisible();
+});
+
+test('an address without the hash leads to its view, and a reload stays there', async ({
+  page,
+}) => {
+  await page.goto('/benchmarks/new?from=');
+  await expect(page).toHaveURL(/\/#\/benchmarks\/new/);
+  await expect(page.getByRole('checkbox', { name: /swift/ })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole('checkbox', { name: /steady/ })).toBeVisible();
+});
+
+test('a benchmark from the form moves the live figures within a second', async ({ page }) => {
+  await page.goto('/#/benchmarks/new');
+  await page.getByRole('checkbox', { name: /swift/ }).check();
+  await page.getByRole('checkbox', { name: /steady/ }).check();
+  await page.getByLabel('Concurrent users').fill('8');
+  await page.getByLabel('Time', { exact: true }).fill('10');
+  await page.getByText('More settings').click();
+  await page.getByLabel('Name').fill('Swift against steady');
+  await page.getByRole('button', { name: 'Start benchmark' }).click();
+  await expect(page.getByRole('progressbar', { name: 'Progress' })).toBeVisible();
+  benchmark = new URL(page.url()).hash.replace('#/benchmarks/', '');
+
+  await page.getByRole('link', { name: 'Live', exact: true }).click();
+  await expect(page.getByRole('link', { name: /Benchmark running/ })).toBeVisible();
+  const figures = page.getByRole('region', { name: 'Figures of the last second' });
+  await expect(figures).toContainText(/In flight\s*[1-9]/);
+  // Counted in the page, so that nothing but the page takes time.
+  const changes = await figures.evaluate(
+    (region) =>
+      new Promise<number>((resolve) => {
+        let count = 0;
+        new MutationObserver((seen) => (count += seen.length)).observe(region, {
+          characterData: true,
+          childList: true,
+          subtree: true,
+        });
+        setTimeout(() => resolve(count), 1_000);
+      }),
+  );
+  expect(changes).toBeGreaterThan(0);
+});
+
+test('its result has figures, a verdict and a timeline', async ({ page }) => {
+  await page.goto(`/#/benchmarks/${benchmark}`);
+  await expect(page.getByText('completed', { exact: true })).toBeVisible({ timeout: 45_000 });
+  const runs = page.getByRole('group', { name: 'Runs', exact: true });
+  await expect(runs.getByRole('row')).toHaveCount(3);
+  await expect(page.getByRole('region', { name: 'Verdict' })).toBeVisible();
+  await expect(page.getByRole('region', { name: 'Headline figures' })).toContainText('ms');
+  await page.getByRole('button', { name: 'Throughput as a table' }).click();
+  const table = page.getByRole('group', { name: 'Throughput, figures', exact: true });
+  expect(await table.getByRole('row').count()).toBeGreaterThan(5);
+});
+
+test('its latencies are shown as a distribution, by percentile and over time', async ({ page }) => {
+  await openPart(page, 'distribution');
+  await expect(page.getByRole('figure', { name: 'TTFT distribution' })).toBeVisible();
+  await expect(page.getByRole('figure', { name: 'TTFT by percentile' })).toBeVisible();
+  const cells = page.getByRole('application', { name: /TTFT over time/ });
+  await cells.focus();
+  await page.keyboard.press('ArrowRight');
+  await expect(page.getByText(/^\d[\d,]* between .* at \d\d:\d\d:\d\d$/)).toBeVisible();
+  for (const metric of ['TPOT', 'ITL', 'E2E']) {
+    const choice = page.getByRole('group', { name: 'Which latency', exact: true });
+    await choice.getByRole('button', { name: metric }).click();
+    await expect(page.getByRole('figure', { name: `${metric} distribution` })).toBeVisible();
+  }
+});
+
+test('its requests are listed, slowest first, and one is taken apart', async ({ page }) => {
+  await openPart(page, 'requests');
+  const table = page.getByRole('group', { name: 'Requests', exact: true });
+  await expect(table.getByRole('row')).toHaveCount(41);
+  await page.getByRole('button', { name: 'Slowest E2E' }).click();
+  await expect(page).toHaveURL(/sort=-e2e/);
+  await expect(table.getByRole('row')).toHaveCount(41);
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await expect(table.getByRole('row')).toHaveCount(81);
+  await table.getByRole('button').first().click();
+  await expect(page.getByRole('rowheader', { name: /to first token/ })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole('rowheader', { name: /to first token/ })).toBeVisible();
+});
+
+test('its runs are compared, and the difference is shown to be one', async ({ page }) => {
+  await page.goto('/#/compare');
+  await page.getByRole('combobox', { name: 'Add runs of' }).selectOption(benchmark);
+  await page.getByRole('button', { name: /swift.*concurrency=8/ }).click();
+  await page.getByRole('button', { name: /steady.*concurrency=8/ }).click();
+  const table = page.getByRole('group', { name: 'Comparison', exact: true });
+  await expect(table.getByRole('row', { name: /TTFT p50/ })).toContainText(/worse \+\d/);
+  await expect(page.getByRole('figure', { name: 'Throughput against latency' })).toBeVisible();
+  await expect(page.getByRole('figure', { name: 'TTFT by percentile' })).toBeVisible();
+});
+
+test('the history shows its time, with its run marked', async ({ page }) => {
+  await page.goto('/#/history');
+  await expect(page.getByRole('link', { name: 'Swift against steady' })).toBeVisible();
+  await page.getByRole('button', { name: 'Show this time' }).first().click();
+  const chart = page.getByRole('figure', { name: 'E2E latency p95' });
+  await expect(chart.getByRole('button', { name: /steady/ })).toBeVisible();
+  await page.getByRole('button', { name: 'E2E latency p95 as a table' }).click();
+  const figures = page.getByRole('group', { name: 'E2E latency p95, figures', exact: true });
+  await expect(figures.getByRole('cell', { name: /\d+ ms/ }).first()).toBeVisible();
+});
+
+test('the regions show where it went', async ({ page }) => {
+  await page.goto('/#/regions');
+  const matrix = page.getByRole('group', { name: 'Matrix of regions', exact: true });
+  const row = matrix.getByRole('row', { name: /from eu-west/ });
+  await expect(row).toContainText(/\d+\sms/);
+  await expect(page.getByRole('group', { name: 'Targets', exact: true })).toContainText('swift');
+});
+
+test('an alert is read and silenced', async ({ page }) => {
+  await page.goto('/#/alerts');
+  const alert = page.getByRole('article').filter({ hasText: 'steady' });
+  await expect(alert).toContainText('AnyAnswer', { timeout: 15_000 });
+  await alert.getByRole('button', { name: 'Silence' }).click();
+  await alert.getByLabel('Why').fill('it is a test');
+  await alert.getByRole('button', { name: 'Silence this alert' }).click();
+  await expect(alert).toContainText('silenced until');
+  await page.reload();
+  await expect(alert).toContainText('silenced until');
+});
