@@ -111,7 +111,7 @@ impl Upkeep {
         let upkeep = move || {
             let mut told = None;
             while !stop.is_cancelled() {
-                told = look_after(store.maintain(retention), told);
+                told = look_after(store.maintain(retention), told.as_ref());
                 std::thread::park_timeout(UPKEEP_EVERY);
             }
         };
@@ -128,7 +128,7 @@ impl Upkeep {
 /// Tells of what is wrong, once for as long as it stays so.
 fn look_after(
     done: Result<store::durable::Maintained, DurableError>,
-    told: Option<String>,
+    told: Option<&String>,
 ) -> Option<String> {
     let wrong = match done {
         Ok(done) if done.unreadable.is_empty() => return None,
@@ -141,7 +141,7 @@ fn look_after(
             format!("warning: the store cannot be looked after: {error}\n  help: {}", error.hint())
         }
     };
-    if told.as_ref() != Some(&wrong) {
+    if told != Some(&wrong) {
         output::talk(&wrong);
     }
     Some(wrong)
