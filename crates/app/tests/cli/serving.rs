@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use testkit::Program;
 use testkit::program::until;
@@ -12,7 +12,7 @@ use testkit::program::until;
 use crate::desk::{Desk, integer, items, text};
 
 /// Records that ended this long before a kill are kept, whatever happens.
-const SAFE_AFTER: Duration = Duration::from_millis(200);
+const SAFE_AFTER_NANOS: u64 = 200_000_000;
 
 /// A server at work, and a simulated model as its target `sim`.
 struct Served {
@@ -144,8 +144,7 @@ fn a_killed_server_loses_nothing_and_says_what_was_interrupted() {
     until("some hundred requests have ended", || {
         integer(&served.benchmark(&id)["progress"]["completed"]) >= 300
     });
-    let killed = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let safe_until = u64::try_from((killed - SAFE_AFTER).as_nanos()).expect("some centuries");
+    let safe_until = SystemClock.unix_nanos() - SAFE_AFTER_NANOS;
     let Served { desk, program, .. } = served;
     let _ = program.kill();
     sim.stop();
