@@ -2,7 +2,8 @@
 //! llama.cpp libraries, a Python with the clients' packages.
 //!
 //! Each is found by a path next to or under the workspace. A missing one skips the test, with a
-//! line that names it; what `make test` installs may not be missing where `CI=true`.
+//! line that names it; what `make test` installs may not be missing where `CI=true`, and Debian's
+//! programs, which it installs for good, may never be.
 
 use std::path::{Path, PathBuf};
 
@@ -60,17 +61,21 @@ pub fn python() -> Option<PathBuf> {
 /// `prometheus-alertmanager`, `amtool`.
 ///
 /// # Panics
-/// Where it is missing and `CI=true`.
+/// Where it is missing.
 #[must_use]
-pub fn debian(program: &str) -> Option<PathBuf> {
-    found(Path::new("/usr/bin").join(program))
+pub fn debian(program: &str) -> PathBuf {
+    let path = Path::new("/usr/bin").join(program);
+    assert!(
+        path.exists(),
+        "{} is missing: install Debian's packages prometheus and prometheus-alertmanager, as \
+         `scripts/tools.sh test` does",
+        path.display()
+    );
+    path
 }
 
 fn installed(relative: &str) -> Option<PathBuf> {
-    found(workspace().join(relative))
-}
-
-fn found(path: PathBuf) -> Option<PathBuf> {
+    let path = workspace().join(relative);
     if path.exists() {
         return Some(path);
     }

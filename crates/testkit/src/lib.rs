@@ -1,7 +1,7 @@
 //! What Prony's tests share: clocks that stand still, a model that plays a script, a sink that
 //! keeps what it is told, a strict fake provider on a real socket, a stand-in of the model hub,
-//! programs run in a clean environment, the dashboards' queries, and the way to data and models
-//! outside the repository.
+//! programs run in a clean environment, Prometheus and Alertmanager, the dashboards' queries, and
+//! the way to data and models outside the repository.
 //!
 //! Only ever a dev-dependency, so what would be an error elsewhere is a panic here. Read the
 //! modules in this order.
@@ -21,6 +21,7 @@ mod tls;
 pub mod asset;
 pub mod dashboard;
 pub mod hub;
+pub mod monitoring;
 pub mod program;
 pub mod transcript;
 

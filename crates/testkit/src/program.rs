@@ -31,6 +31,22 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     panic!("waited in vain: {what}");
 }
 
+/// Looks again and again until nothing is left of what `remaining` lists.
+///
+/// # Panics
+/// Where something is left after two minutes, which it names.
+pub fn until_none<T: std::fmt::Debug>(what: &str, mut remaining: impl FnMut() -> Vec<T>) {
+    let mut left = Vec::new();
+    for _ in 0..PATIENCE.as_millis() / GLANCE.as_millis() {
+        left = remaining();
+        if left.is_empty() {
+            return;
+        }
+        std::thread::sleep(GLANCE);
+    }
+    panic!("waited in vain: {what}: {left:#?}");
+}
+
 /// What a program has written to one of its streams so far.
 #[derive(Debug, Default)]
 struct Voice {

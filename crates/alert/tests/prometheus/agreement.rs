@@ -143,9 +143,6 @@ fn expected(rules: &[Rule], traffic: &Traffic) -> Vec<Value> {
 
 #[test]
 fn prometheus_raises_the_same_alerts_in_the_same_words() {
-    if testkit::asset::debian("promtool").is_none() {
-        return;
-    }
     let rules: Vec<Rule> =
         [rules(alert::settings::USUAL_RULES), rules(MORE)].into_iter().flatten().collect();
     let traffic = Traffic::new();

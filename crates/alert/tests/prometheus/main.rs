@@ -20,11 +20,11 @@ fn rules(toml: &str) -> Vec<Rule> {
 
 /// Runs promtool in `folder`, and returns what it said where it failed.
 fn promtool(arguments: &[&str], folder: &std::path::Path) -> Result<(), String> {
-    let output = std::process::Command::new("promtool")
+    let output = std::process::Command::new(testkit::asset::debian("promtool"))
         .args(arguments)
         .current_dir(folder)
         .output()
-        .expect("it is installed");
+        .expect("it can be started");
     if output.status.success() {
         return Ok(());
     }

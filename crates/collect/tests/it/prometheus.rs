@@ -1,8 +1,7 @@
 //! A real Prometheus reads the metrics, and the queries that users have must find something.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,9 +9,8 @@ use std::thread;
 use collect::Settings;
 use collect::metrics::Form;
 use domain::FailureKind;
-use testkit::Program;
+use testkit::monitoring::Prometheus;
 use testkit::program::until;
-use testkit::server::unused_address;
 
 use crate::fixture::{Bench, failed, series};
 
@@ -44,28 +42,8 @@ fn serve(listener: &TcpListener, is_over: &AtomicBool) {
     }
 }
 
-/// The value of each series that the query finds; `None` while Prometheus cannot be asked.
-fn query(address: SocketAddr, query: &str) -> Option<Vec<f64>> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    let coded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let path = format!("/api/v1/query?query={coded}");
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    if head.contains(" 503 ") {
-        return None;
-    }
-    let body: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert_eq!(body["status"], "success", "{query}: {body}");
-    let found = body["data"]["result"].as_array().unwrap();
-    Some(found.iter().map(|one| one["value"][1].as_str().unwrap().parse().unwrap()).collect())
-}
-
 #[test]
 fn the_queries_that_users_have_find_something() {
-    let program = Path::new("/usr/bin/prometheus");
-    assert!(program.exists(), "install Debian's package prometheus: scripts/tools.sh test");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
@@ -73,22 +51,12 @@ fn the_queries_that_users_have_find_something() {
         let is_over = Arc::clone(&is_over);
         move || serve(&listener, &is_over)
     });
-    let folder = tempfile::tempdir().unwrap();
     let job = |name, more| {
         format!("  - job_name: {name}\n    static_configs: [{{targets: ['{target}']}}]\n{more}")
     };
     let jobs = [job("plain", ""), job("native", "    params: {format: [protobuf]}\n")].concat();
     let config = format!("global: {{scrape_interval: 250ms}}\nscrape_configs:\n{jobs}");
-    let config_file = folder.path().join("prometheus.yml");
-    std::fs::File::create_new(&config_file).unwrap().write_all(config.as_bytes()).unwrap();
-    let address = unused_address();
-    let arguments = [
-        format!("--config.file={}", config_file.display()),
-        format!("--storage.tsdb.path={}", folder.path().join("data").display()),
-        format!("--web.listen-address={address}"),
-        "--enable-feature=native-histograms".to_owned(),
-    ];
-    let prometheus = Program::start(program, &arguments, &[], folder.path());
+    let prometheus = Prometheus::start(&config, &[], &["native-histograms"]);
 
     // Each finds so many series, with figures in the range: answers take 0.1 s, first tokens 0.04 s.
     // The last are of native histograms, whose quantiles are true to 4.4 %.
@@ -122,11 +90,11 @@ fn the_queries_that_users_have_find_something() {
     ] {
         let mut found = Vec::new();
         until(asked, || {
-            found = query(address, asked).unwrap_or_default();
+            found = prometheus.query(asked).iter().map(|one| one.value).collect();
             found.len() == series && found.iter().all(|value| range.contains(value))
         });
     }
-    let _ = prometheus.kill();
+    drop(prometheus);
     is_over.store(true, Ordering::Relaxed);
     drop(TcpStream::connect(target));
     server.join().unwrap();
