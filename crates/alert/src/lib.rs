@@ -40,7 +40,7 @@ pub mod watch;
 
 pub use book::{AlertBook, Listed, Watched, fingerprint};
 pub use dispatch::{Dispatch, Outcome};
-pub use group::{FiringAlert, Grouping, Roster, Route};
+pub use group::{FiringAlert, Group, Grouping, Roster, Route};
 pub use label::{Dimension, Label, Labels, Severity};
 pub use matcher::{AlertLabels, Matcher};
 pub use moment::Moment;

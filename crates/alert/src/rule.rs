@@ -63,6 +63,27 @@ impl Metric {
         }
     }
 
+    /// As a sentence calls it: `p95 time to first token`.
+    #[must_use]
+    pub fn words(self) -> String {
+        let words = match self {
+            Self::Latency { latency, quantile } => {
+                let latency = match latency {
+                    Latency::E2e => "end-to-end latency",
+                    Latency::Ttft => "time to first token",
+                    Latency::Tpot => "time per output token",
+                };
+                return format!("p{} {latency}", percent(quantile));
+            }
+            Self::ErrorRate => "error rate",
+            Self::RequestRate => "request rate",
+            Self::CostPerHour => "cost",
+            Self::BurnRate { .. } => "burn rate of the error budget",
+            Self::NoTraffic => "traffic",
+        };
+        words.to_owned()
+    }
+
     /// The metric's own figure, of its quantity's.
     fn figure(self, value: f64) -> f64 {
         match self {
@@ -86,8 +107,7 @@ impl fmt::Display for Metric {
                     Latency::Ttft => "ttft",
                     Latency::Tpot => "tpot",
                 };
-                // 0.999 × 100 is a little more than 99.9.
-                write!(f, "{latency}_p{}", (quantile * 1e8).round() / 1e6)
+                write!(f, "{latency}_p{}", percent(*quantile))
             }
             Self::ErrorRate => f.write_str("error_rate"),
             Self::RequestRate => f.write_str("request_rate"),
@@ -96,6 +116,11 @@ impl fmt::Display for Metric {
             Self::NoTraffic => f.write_str("no_traffic"),
         }
     }
+}
+
+/// A share in percent. 0.999 × 100 is a little more than 99.9.
+fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
 }
 
 /// On which side of the threshold a figure is bad.

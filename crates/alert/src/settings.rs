@@ -108,7 +108,8 @@ impl RuleSettings {
         let filters = self.filters()?;
         let group_by = self.group_by()?;
         let severity = Severity::parse(&self.severity).map_err(|reason| ("severity", reason))?;
-        let text = self.summary.clone().unwrap_or_else(|| self.usual_summary(metric, &group_by));
+        let text =
+            self.summary.clone().unwrap_or_else(|| self.usual_summary(metric, hold, &group_by));
         let shown = metric.unit().show(threshold);
         let summary =
             Template::parse(&text, &shown, &group_by).map_err(|reason| ("summary", reason))?;
@@ -233,18 +234,33 @@ impl RuleSettings {
         self.group_by.iter().map(read).collect()
     }
 
-    fn usual_summary(&self, metric: Metric, group_by: &BTreeSet<Dimension>) -> String {
-        let groups: Vec<String> =
-            group_by.iter().map(|dimension| format!("{{{dimension}}}")).collect();
-        let of = match groups.as_slice() {
-            [] => String::new(),
-            groups => format!(" of {}", groups.join(", ")),
-        };
+    /// As in `p95 end-to-end latency of {model} at {provider} is {value}, above {threshold} for 5m`.
+    fn usual_summary(
+        &self,
+        metric: Metric,
+        hold: Duration,
+        group_by: &BTreeSet<Dimension>,
+    ) -> String {
+        let places = group_by.iter().map(|dimension| {
+            let before = match dimension {
+                Dimension::Model => "of",
+                Dimension::Provider => "at",
+                Dimension::Region => "in",
+                Dimension::Vantage => "seen by the",
+                Dimension::VantageRegion => "seen from",
+                Dimension::Scenario => "on",
+                Dimension::Source => "asked by",
+            };
+            format!(" {before} {{{dimension}}}")
+        });
+        let about: String = places.collect();
         if metric == Metric::NoTraffic {
-            return format!("no request{of} ended within {}", self.window);
+            return format!("no request{about} ended within {}", self.window);
         }
         let side = if self.above.is_some() { "above" } else { "below" };
-        format!("{}{of} is {{value}}, {side} {{threshold}}", self.metric)
+        let long =
+            if hold.is_zero() { String::new() } else { format!(" for {}", span::show(hold)) };
+        format!("{}{about} is {{value}}, {side} {{threshold}}{long}", metric.words())
     }
 }
 
@@ -329,7 +345,10 @@ mod tests {
         assert_eq!(rule.filters[&Dimension::Source], BTreeSet::from(["gateway".to_owned()]));
         let labels = [(Dimension::Model, "small".into()), (Dimension::Region, "eu".into())];
         let reading = crate::Reading { labels: labels.into(), value: 1.5 };
-        assert_eq!(rule.summary_of(&reading), "ttft_p99.9 of small, eu is 1.5s, above 1s");
+        assert_eq!(
+            rule.summary_of(&reading),
+            "p99.9 time to first token of small in eu is 1.5s, above 1s for 2m"
+        );
     }
 
     #[test]

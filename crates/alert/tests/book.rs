@@ -96,14 +96,14 @@ fn figures_become_messages() {
         }
     }
     insta::assert_snapshot!(log, @r"
-     3 min  ops: e2e_p95 of a is 3s, above 2s; e2e_p95 of b is 4s, above 2s
-     3 min  boss: e2e_p95 of a is 3s, above 2s; e2e_p95 of b is 4s, above 2s
+     3 min  ops: p95 end-to-end latency of a is 3s, above 2s for 2m; p95 end-to-end latency of b is 4s, above 2s for 2m
+     3 min  boss: p95 end-to-end latency of a is 3s, above 2s for 2m; p95 end-to-end latency of b is 4s, above 2s for 2m
      5 min  ops: no request ended within 10m
-     5 min  ops: e2e_p95 of b is 4s, above 2s; over: e2e_p95 of a is 3s, above 2s
-     5 min  boss: e2e_p95 of b is 4s, above 2s; over: e2e_p95 of a is 3s, above 2s
+     5 min  ops: p95 end-to-end latency of b is 4s, above 2s for 2m; over: p95 end-to-end latency of a is 3s, above 2s for 2m
+     5 min  boss: p95 end-to-end latency of b is 4s, above 2s for 2m; over: p95 end-to-end latency of a is 3s, above 2s for 2m
      7 min  ops: over: no request ended within 10m
-     7 min  ops: over: e2e_p95 of b is 4s, above 2s
-     7 min  boss: over: e2e_p95 of b is 4s, above 2s
+     7 min  ops: over: p95 end-to-end latency of b is 4s, above 2s for 2m
+     7 min  boss: over: p95 end-to-end latency of b is 4s, above 2s for 2m
     ");
 }
 
@@ -178,7 +178,10 @@ fn what_a_changed_configuration_no_longer_has_is_told_to_be_over() {
     let saved = book.save();
     let mut without = AlertBook::new(vec![quiet], one, Seed(3));
     without.restore(&saved).expect("it is sound");
-    assert_eq!(tell(&mut without, minute(6)), ["ops: over: e2e_p95 of a is 3s, above 2s"]);
+    assert_eq!(
+        tell(&mut without, minute(6)),
+        ["ops: over: p95 end-to-end latency of a is 3s, above 2s for 2m"]
+    );
 
     // An alert about a group there no longer is cannot end by itself.
     let whole = RULES[0].replace("group_by = ['model']\n", "");
