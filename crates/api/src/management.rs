@@ -24,6 +24,7 @@ mod runs;
 mod records;
 mod alerts;
 mod silences;
+mod deliveries;
 pub mod live;
 mod status;
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::deliveries::{self, DeliveryEntry};
 use super::moment::rfc3339;
 
 /// An alert.
@@ -63,6 +64,9 @@ enum AlertState {
 pub(super) struct AlertList {
     /// By rule; those that were resolved stay for a quarter of an hour.
     items: Vec<AlertEntry>,
+    /// Who has been told of what, and whom it could not be told; nothing of those that have been told
+    /// all there is.
+    deliveries: Vec<DeliveryEntry>,
 }
 
 /// Lists alerts
@@ -77,7 +81,7 @@ pub(super) async fn list(State(app): State<App>) -> Json<AlertList> {
     let now = Moment::now(&*app.parts.clock);
     let book = app.parts.alerts.lock();
     let items = book.list(now).iter().map(|listed| entry(&book, listed)).collect();
-    Json(AlertList { items })
+    Json(AlertList { items, deliveries: deliveries::all(&book) })
 }
 
 fn entry(book: &AlertBook, listed: &Listed<'_>) -> AlertEntry {

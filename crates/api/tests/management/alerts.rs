@@ -16,7 +16,8 @@ fn evaluate(desk: &Desk, latency_s: f64, rate: f64) {
 #[tokio::test]
 async fn rules_and_alerts_are_listed() {
     let desk = Desk::new().await;
-    assert_eq!(desk.get("/api/v1/alerts").await.json(), json!({ "items": [] }));
+    let nothing = json!({ "items": [], "deliveries": [] });
+    assert_eq!(desk.get("/api/v1/alerts").await.json(), nothing);
     let rules = desk.get("/api/v1/alert-rules").await.json();
     assert_eq!(
         rules["items"][0],
