@@ -26,7 +26,10 @@ summary = "{model} isn't fast: {value}"
 fn assert_prometheus_loads(desk: &Desk, text: &str) {
     desk.write("rules.yml", text);
     let rules = desk.path("rules.yml");
-    let checked = Command::new(testkit::asset::debian("promtool")).args(["check", "rules"]).arg(rules).output();
+    let checked = Command::new(testkit::asset::debian("promtool"))
+        .args(["check", "rules"])
+        .arg(rules)
+        .output();
     let checked = checked.expect("promtool can be started");
     let [out, err] =
         [checked.stdout, checked.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());

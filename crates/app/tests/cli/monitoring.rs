@@ -28,7 +28,9 @@ impl Hook {
         let received = self.0.received();
         let bodies = received.iter().map(|one| serde_json::from_str::<Value>(one.text()));
         let bodies = bodies.map(|body| body.expect("it is JSON"));
-        bodies.map(|body| (text(&body["status"]).to_owned(), items(&body["alerts"]).to_vec())).collect()
+        bodies
+            .map(|body| (text(&body["status"]).to_owned(), items(&body["alerts"]).to_vec()))
+            .collect()
     }
 
     /// What the messages said, a word each.
@@ -44,4 +46,10 @@ fn load(served: &Served, target: &str) -> String {
         "models": [target], "test_scenarios": ["short_queries"],
         "concurrent_users": 4, "duration_minutes": 30,
     }))
+}
+
+fn cancel(served: &Served, id: &str) {
+    let path = format!("/api/v1/benchmarks/{id}/cancel");
+    let (status, answer) = served.call("POST", &path, &Value::Null);
+    assert_eq!(status, 202, "{answer}");
 }

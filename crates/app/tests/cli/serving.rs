@@ -38,7 +38,7 @@ impl Served {
         Self { desk, program, url }
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
         let host = self.url.trim_start_matches("http://");
         let mut socket = TcpStream::connect(host).expect("it listens");
         let body = body.to_string();
@@ -68,7 +68,7 @@ impl Served {
         text(&answer["id"]).to_owned()
     }
 
-    fn benchmark(&self, id: &str) -> Value {
+    pub(crate) fn benchmark(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/benchmarks/{id}"))
     }
 

@@ -99,9 +99,8 @@ fn assert_found(prometheus: &Prometheus, mut queries: Vec<String>) {
         assert!(queries.len() < before, "no query has {part}, of which is said: {why}");
     }
     until_none("each query finds something", || {
-        queries.retain(|query| {
-            !prometheus.query(query).iter().any(|found| found.value.is_finite())
-        });
+        queries
+            .retain(|query| !prometheus.query(query).iter().any(|found| found.value.is_finite()));
         queries.clone()
     });
 }
