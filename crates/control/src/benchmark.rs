@@ -51,6 +51,15 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The target, the scenario and the load of every run, in the order they take place.
+    pub fn cases(&self) -> impl Iterator<Item = (&String, &String, &Load)> {
+        self.targets.iter().flat_map(move |target| {
+            self.scenarios.iter().flat_map(move |scenario| {
+                self.loads.iter().map(move |load| (target, scenario, load))
+            })
+        })
+    }
+
     /// How many runs that makes.
     #[must_use]
     pub const fn runs(&self) -> usize {

@@ -9,8 +9,10 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::benchmark::{Benchmark, BenchmarkId, Problem, Spec, Submission};
+use crate::catalogue::Catalogue;
 use crate::keeper::{Keeper, KeeperError};
 use crate::progress::{Progress, Tracker};
+use crate::recovery::{Recovered, Unfinished};
 use crate::status::{Event, Status};
 
 /// Why a benchmark was not taken in.
@@ -114,6 +116,8 @@ struct Register {
     queue: VecDeque<BenchmarkId>,
     /// Benchmarks by their idempotency keys.
     keys: HashMap<String, BenchmarkId>,
+    /// What the process before this one was at when it died.
+    unfinished: Vec<Unfinished>,
 }
 
 struct Entry {
@@ -179,6 +183,9 @@ impl Benchmarks {
                 Status::Running => {
                     advance(&mut benchmark, Event::Interrupt, clock.unix_nanos());
                     keeper.save(&benchmark)?;
+                    // What cannot be read any more has its requests on record all the same.
+                    let spec = read(&benchmark.request).ok();
+                    register.unfinished.extend(spec.map(|spec| Unfinished { id, spec }));
                 }
                 Status::Queued => match read(&benchmark.request) {
                     Ok(spec) => {
@@ -326,6 +333,24 @@ impl Benchmarks {
         register.entries.remove(&id);
         register.keys.retain(|_, by| *by != id);
         Ok(())
+    }
+
+    /// Makes results of what benchmarks had on record when the process before this one died.
+    pub(crate) fn recover(&self, catalogue: &Catalogue) {
+        let unfinished = std::mem::take(&mut self.lock().unfinished);
+        for benchmark in unfinished {
+            let recovered = benchmark.recover(&*self.keeper, catalogue);
+            let mut register = self.lock();
+            let Some(entry) = register.entries.get_mut(&benchmark.id) else { continue };
+            let kept = recovered.and_then(|Recovered { completed, failed }| {
+                entry.benchmark.progress.completed += completed;
+                entry.benchmark.progress.failed += failed;
+                self.keeper.save(&entry.benchmark)
+            });
+            if let Err(error) = kept {
+                entry.benchmark.problem = Some(Problem::from(error));
+            }
+        }
     }
 
     /// Waits for a benchmark to be carried out, and begins it.

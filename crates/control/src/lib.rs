@@ -5,8 +5,9 @@
 //! a benchmark have in common, [`prompts`] what they ask, [`subject`] whom; [`trial`] carries one
 //! out, while [`recording`] takes its records off the load's threads. The second half is about
 //! benchmarks: [`status`] is the table of what may become of one, [`benchmark`] what is known of
-//! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept;
-//! [`benchmarks`] is the queue and the register, and [`worker`] works the queue off. Read the
+//! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept,
+//! [`recovery`] what is left of one that the process did not outlive; [`benchmarks`] is the queue
+//! and the register, and [`worker`] works the queue off. Read the
 //! modules in this order.
 
 pub mod protocol;
@@ -20,6 +21,7 @@ pub mod benchmark;
 pub mod progress;
 pub mod catalogue;
 pub mod keeper;
+pub mod recovery;
 pub mod benchmarks;
 pub mod worker;
 

@@ -49,6 +49,7 @@ impl Benchmarks {
     /// The load runs on the caller's runtime: give it one that has nothing else to do, or what else
     /// it does is measured too.
     pub async fn work(&self, workshop: &Workshop, stop: &CancellationToken) {
+        self.recover(&workshop.catalogue);
         while let Some(turn) = stop.run_until_cancelled(self.next()).await {
             let id = turn.id;
             // A panic is a fault of this program's, and no reason to refuse the next benchmark.
