@@ -45,16 +45,21 @@ impl StoreChoice {
         if let Some(folder) = &self.store {
             return Ok(folder.clone());
         }
-        let here = Path::new(FILE_DEFAULT);
-        match self.config.as_deref().or_else(|| here.is_file().then_some(here)) {
+        match &self.config {
             Some(file) => Settings::store_folder(file),
-            None => Ok(PathBuf::from(STORE_DEFAULT)),
+            None => usual_folder(),
         }
     }
 
     fn reader(&self) -> Result<Reader, UserError> {
         Reader::open(&self.folder()?).map_err(|error| store_error(&error))
     }
+}
+
+/// The store where nobody names one.
+pub(crate) fn usual_folder() -> Result<PathBuf, UserError> {
+    let here = Path::new(FILE_DEFAULT);
+    if here.is_file() { Settings::store_folder(here) } else { Ok(PathBuf::from(STORE_DEFAULT)) }
 }
 
 /// A failure of the store, for the user.

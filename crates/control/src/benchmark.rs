@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use load::Load;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::progress::Progress;
@@ -68,7 +69,7 @@ impl Spec {
 }
 
 /// What went wrong, for the person who asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {
     /// What kind of thing, in a few words.
@@ -141,7 +142,10 @@ impl Benchmark {
         let spec = &submission.spec;
         Self {
             id,
-            name: submission.name.clone().unwrap_or_else(|| name_of(spec)),
+            name: submission.name.clone().unwrap_or_else(|| {
+                let loads: Vec<String> = spec.loads.iter().map(ToString::to_string).collect();
+                name_of(&spec.targets, &spec.scenarios, &loads)
+            }),
             request: submission.request.clone(),
             targets: spec.targets.clone(),
             scenarios: spec.scenarios.clone(),
@@ -158,15 +162,14 @@ impl Benchmark {
 }
 
 /// What a benchmark without a name is called: `gpt-4o, haiku: short_queries (concurrency=8)`.
-fn name_of(spec: &Spec) -> String {
-    let loads: Vec<String> = spec.loads.iter().map(ToString::to_string).collect();
-    let [targets, scenarios, loads] =
-        [&spec.targets, &spec.scenarios, &loads].map(|words| match words.as_slice() {
-            [first, second, third, rest @ ..] if !rest.is_empty() => {
-                format!("{first}, {second}, {third} and {} more", rest.len())
-            }
-            words => words.join(", "),
-        });
+#[must_use]
+pub fn name_of(targets: &[String], scenarios: &[String], loads: &[String]) -> String {
+    let [targets, scenarios, loads] = [targets, scenarios, loads].map(|words| match words {
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
+        words => words.join(", "),
+    });
     format!("{targets}: {scenarios} ({loads})")
 }
 
