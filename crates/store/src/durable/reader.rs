@@ -9,7 +9,7 @@ use datafusion::arrow::array::RecordBatch;
 use super::DurableError;
 use super::catalog::{Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run};
 use super::filter::RecordFilter;
-use super::folder::Folder;
+use super::folder::{Folder, Lock};
 use super::log::replay::Segments;
 use super::partition;
 use super::provenance::StoredRecord;
@@ -78,6 +78,12 @@ impl Reader {
             log_bytes += entry.and_then(|entry| entry.metadata()).map_or(0, |file| file.len());
         }
         Ok((sealed + known, bytes + log_bytes))
+    }
+
+    /// Whether a process has the store open to write. Where none has, nothing is running in it.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        Lock::is_held(self.folder.root())
     }
 
     /// The run of that id.
