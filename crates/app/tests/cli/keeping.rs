@@ -74,7 +74,7 @@ fn a_bench_is_kept_through_the_server_that_has_the_store_open() {
     let runs = items(&results["runs"]).to_vec();
     assert_eq!(runs.len(), 2);
     let timeline = served.get(&format!("/api/v1/benchmarks/{id}/timeline"));
-    assert!(!items(&timeline["points"]).is_empty(), "{timeline}");
+    assert!(!items(&timeline["requests_per_second"]).is_empty(), "{timeline}");
     let desk = served.stop();
     let total: u64 = ["completed", "failed", "warmup", "outside_window"]
         .iter()
