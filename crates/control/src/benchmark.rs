@@ -7,6 +7,7 @@ use std::str::FromStr;
 use load::Load;
 use serde_json::Value;
 
+use crate::catalogue::Target;
 use crate::progress::Progress;
 use crate::protocol::Protocol;
 use crate::status::Status;
@@ -42,6 +43,8 @@ impl FromStr for BenchmarkId {
 pub struct Spec {
     /// Targets by name.
     pub targets: Vec<String>,
+    /// Those of them that are not the catalogue's.
+    pub ad_hoc: Vec<Target>,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
     /// Loads.

@@ -25,7 +25,7 @@ pub mod worker;
 
 pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submission};
 pub use benchmarks::{Benchmarks, CancelError, DeleteError, Filter, Page, SubmitError, Submitted};
-pub use catalogue::{Catalogue, Opener, Scenario, Target};
+pub use catalogue::{AdHocError, AdHocMaker, AdHocTarget, Catalogue, Opener, Scenario, Target};
 pub use keeper::{Keeper, KeeperError, MemoryKeeper};
 pub use progress::{Current, Progress};
 pub use prompts::{Asked, Prompts, PromptsError};

@@ -161,10 +161,12 @@ impl Execution<'_> {
     }
 
     async fn open(&mut self, name: &str) -> Result<(Target, Subject), Problem> {
-        let target = self.workshop.catalogue.target(name).ok_or_else(|| unknown("target", name))?;
+        let ad_hoc = self.turn.spec.ad_hoc.iter().find(|target| target.name == name);
+        let target = ad_hoc.or_else(|| self.workshop.catalogue.target(name));
+        let target = target.ok_or_else(|| unknown("target", name))?.clone();
         let opening = self.turn.control.stop.run_until_cancelled((target.open)()).await;
         let subject = opening.unwrap_or_else(|| Err(stopped()))?;
-        Ok((target.clone(), subject))
+        Ok((target, subject))
     }
 
     /// Leaves a run out.
