@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::{
-    Benchmark, BenchmarkId, Benchmarks, Catalogue, Idempotency, Keeper, MemoryKeeper, Problem,
-    Prompts, Protocol, Scenario, Spec, Status, Subject, Submission, Submitted, Target, Workshop,
+    AdHocError, Benchmark, BenchmarkId, Benchmarks, Catalogue, Idempotency, Keeper, MemoryKeeper,
+    Problem, Prompts, Protocol, Scenario, Spec, Status, Subject, Submission, Submitted, Target,
+    Workshop,
 };
 use domain::{Clock, Model};
 use load::{Closed, Load, Stop};

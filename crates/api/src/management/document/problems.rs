@@ -43,7 +43,7 @@ fn complete(operation: &mut Operation) {
         if let RefOr::T(response) = response
             && let Some((name, header)) = header(status)
         {
-            response.headers.insert(name.to_owned(), header);
+            response.headers.insert(name.to_owned(), RefOr::T(header));
         }
     }
     for (status, response) in &mut operation.responses.responses {
