@@ -72,8 +72,9 @@ impl<'de> Deserializer<'de> for Given {
 }
 
 fn refused(name: &str, given: &str) -> String {
-    let shown: String = given.chars().take(SHOWN_MAX).collect();
-    let rest = if shown.len() < given.len() { "…" } else { "" };
+    let visible = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+    let shown: String = given.chars().take(SHOWN_MAX).map(visible).collect();
+    let rest = if given.chars().nth(SHOWN_MAX).is_some() { "…" } else { "" };
     format!("{name} cannot be `{shown}{rest}`")
 }
 

@@ -41,7 +41,18 @@ async fn only_an_admin_describes_servers() {
     let origin = "origin: https://evil.example\r\n";
     assert_eq!(desk.post("/api/v1/benchmarks", origin, &described()).await.status, 403);
     desk.close().await;
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    viewer 403
+      the key's role is viewer
+      use a key whose role is operator or more
+    operator 403
+      only an admin may describe servers; the key's role is operator
+      name a target of the configuration, or use a key whose role is admin
+    admin 202
+    without keys 403
+      without keys, benchmarks name targets of the configuration
+      name one, or write `ad_hoc_targets = true` under [server] in prony.toml
+    "#);
 }
 
 #[tokio::test]
@@ -116,5 +127,33 @@ async fn what_is_wrong_with_a_description_is_told() {
         told.push('\n');
     }
     desk.close().await;
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    "/models/0": "invalid type: integer `1`, expected a target's name, or an object with `url` and `model`"
+
+    "/models/0": "missing field `model`"
+
+    "/models/0/key": "unknown field `key`, expected one of `url`, `model`, `name`, `provider`, `endpoint`, `region`, `key_env`"
+
+    "/models/0/endpoint": "unknown variant `chats`, expected one of `chat`, `completions`, `messages`"
+
+    "/models/0/url": "cannot be used here"
+
+    "/models/0/key_env": "is not listed"
+
+    "/models/0/name": "`fast` is a target of the configuration: use another"
+
+    "/models/0/name": "has spaces or commas; give it a name that has none"
+    "/models/1/name": "must have 1 to 200 bytes"
+    "/models/2/name": "has control characters"
+    "/models/2/model": "has control characters"
+
+    "/models/0/model": "must have 1 to 200 bytes"
+
+    "/models/1": "`m@127.0.0.1:8000` is named twice"
+    "/models/2": "no target is called `m@127.0.0.1:8000`; there are: fast, endless"
+
+    "/models/0/region": "must have 1 to 200 bytes"
+
+    "/models/0/url": "cannot be used here"
+    "#);
 }

@@ -42,27 +42,27 @@ async fn the_document_describes_every_path() {
         }
     }
     insta::assert_snapshot!(paths, @r#"
-    get /api/v1/alert-rules: list_alert_rules 200
-    get /api/v1/alerts: list_alerts 200
-    get /api/v1/benchmarks: list_benchmarks 200 400
-    post /api/v1/benchmarks: create_benchmark 202 409 422 503
-    delete /api/v1/benchmarks/{id}: delete_benchmark 204 404 409
-    get /api/v1/benchmarks/{id}: get_benchmark 200 404
-    post /api/v1/benchmarks/{id}/cancel: cancel_benchmark 202 404 409
-    get /api/v1/benchmarks/{id}/distribution: get_distribution 200 400 404
-    get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 404
-    get /api/v1/benchmarks/{id}/records: list_records 200 400 404
-    get /api/v1/benchmarks/{id}/records/{request_id}: get_record 200 404
-    get /api/v1/benchmarks/{id}/results: get_results 200 404
-    get /api/v1/benchmarks/{id}/timeline: get_timeline 200 400 404
-    get /api/v1/live: watch 200 503
-    get /api/v1/rollups: get_rollups 200 400
-    get /api/v1/scenarios: list_scenarios 200
-    get /api/v1/silences: list_silences 200
-    post /api/v1/silences: create_silence 201 409 422
-    delete /api/v1/silences/{id}: delete_silence 204 404
-    get /api/v1/status: get_status 200
-    get /api/v1/targets: list_targets 200
+    get /api/v1/alert-rules: list_alert_rules 200 401 403 429 500 503
+    get /api/v1/alerts: list_alerts 200 401 403 429 500 503
+    get /api/v1/benchmarks: list_benchmarks 200 400 401 403 429 500 503
+    post /api/v1/benchmarks: create_benchmark 202 400 401 403 409 413 415 422 429 500 503
+    delete /api/v1/benchmarks/{id}: delete_benchmark 204 400 401 403 404 409 429 500 503
+    get /api/v1/benchmarks/{id}: get_benchmark 200 400 401 403 404 429 500 503
+    post /api/v1/benchmarks/{id}/cancel: cancel_benchmark 202 400 401 403 404 409 429 500 503
+    get /api/v1/benchmarks/{id}/distribution: get_distribution 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/records: list_records 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/records/{request_id}: get_record 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/results: get_results 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/timeline: get_timeline 200 400 401 403 404 429 500 503
+    get /api/v1/live: watch 200 401 403 429 500 503
+    get /api/v1/rollups: get_rollups 200 400 401 403 429 500 503
+    get /api/v1/scenarios: list_scenarios 200 401 403 429 500 503
+    get /api/v1/silences: list_silences 200 401 403 429 500 503
+    post /api/v1/silences: create_silence 201 400 401 403 409 413 415 422 429 500 503
+    delete /api/v1/silences/{id}: delete_silence 204 400 401 403 404 429 500 503
+    get /api/v1/status: get_status 200 401 403 429 500 503
+    get /api/v1/targets: list_targets 200 401 403 429 500 503
     "#);
     let mut found = BTreeSet::new();
     references(&document, &mut found);
@@ -142,7 +142,29 @@ async fn every_problem_that_comes_is_one_that_the_document_lists() {
     let listed = &document["paths"]["/api/v1/status"]["get"]["responses"]["429"];
     assert!(listed["headers"]["Retry-After"].is_object());
     desk.close().await;
-    insta::assert_snapshot!(came, @"");
+    insta::assert_snapshot!(came, @r#"
+    list_alert_rules {401}
+    list_alerts {401}
+    list_benchmarks {400, 401}
+    create_benchmark {400, 401, 403, 413, 415, 422}
+    delete_benchmark {400, 401, 403, 404}
+    get_benchmark {400, 401, 404}
+    cancel_benchmark {400, 401, 403, 404}
+    get_distribution {400, 401, 404}
+    get_heatmap {400, 401, 404}
+    list_records {400, 401, 404}
+    get_record {400, 401, 404}
+    get_results {400, 401, 404}
+    get_timeline {400, 401, 404}
+    watch {401}
+    get_rollups {400, 401}
+    list_scenarios {401}
+    list_silences {401}
+    create_silence {400, 401, 403, 413, 415, 422}
+    delete_silence {400, 401, 403, 404}
+    get_status {401}
+    list_targets {401}
+    "#);
 }
 
 #[tokio::test]

@@ -60,7 +60,58 @@ async fn figures_beyond_all_measure_are_refused() {
         }
     }
     desk.close().await;
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    concurrent_users=1000000000000: 422
+      concurrent_users: must lie between 1 and 1000000
+    concurrent_users=18446744073709551616: 422
+      concurrent_users: invalid value: floating point `1.8446744073709552e+19`, expected a whole number above zero or a list of them
+    concurrent_users=0: 422
+      concurrent_users: must lie between 1 and 1000000
+    concurrent_users=[]: 422
+      concurrent_users: is empty
+    concurrent_users=null: 422
+      the body: has no load: give `concurrent_users` or `request_rate`
+    concurrent_users=100.0: 422
+      concurrent_users: invalid value: floating point `100.0`, expected a whole number above zero or a list of them
+    request_rate=1e308: 422
+      request_rate: must lie between 0.000001 and 1000000
+    request_rate=-1: 422
+      the body: under rate=-1/s: the request rate is not above zero; give a rate such as 20/s
+    request_rate=1e-300: 422
+      request_rate: must lie between 0.000001 and 1000000
+    duration_minutes=0: 422
+      the body: under concurrency=1: the run would last no time; give a duration such as 30s
+    duration_minutes=-0.0: 422
+      the body: under concurrency=1: the run would last no time; give a duration such as 30s
+    duration_minutes=1e-300: 422
+      the body: under concurrency=1: the run would last no time; give a duration such as 30s
+    duration_minutes=1e308: 422
+      duration_minutes: is no time of at most seven days
+    duration_minutes=1e400: 400
+      the body is no JSON: see line 1, column 43
+    duration_minutes=NaN: 400
+      the body is no JSON: see line 1, column 39
+    num_requests=0: 422
+      the body: under concurrency=1: the run would send no request; give at least 1
+    num_requests=18446744073709551615: 202
+    max_tokens=18446744073709551615: 202
+    burstiness=0: 422
+      the body: under rate=1/s: burstiness is not above zero; 1 gives Poisson arrivals
+    seed=-1: 422
+      seed: invalid value: integer `-1`, expected u64
+    name="\u001b[2J": 422
+      name: has control characters
+    name="": 422
+      name: must have 1 to 200 bytes
+    labels={"a": "\n"}: 422
+      labels/a: has control characters
+    test_scenarios=["short_queries:0"]: 422
+      test_scenarios/0: no scenario is called `short_queries:0`; there are: short_queries, long_documents, code_generation
+    test_scenarios=["short_queries:18446744073709551615"]: 422
+      test_scenarios/0: no scenario is called `short_queries:18446744073709551615`; there are: short_queries, long_documents, code_generation
+    test_scenarios=["short_queries", "short_queries"]: 422
+      test_scenarios/1: `short_queries` is named twice
+    "#);
 }
 
 #[tokio::test]
@@ -80,7 +131,7 @@ async fn parameters_that_cannot_be_are_told_by_name() {
         "/api/v1/benchmarks?cursor=%00".to_owned(),
         "/api/v1/benchmarks?status=%F0%9F%A6%80".to_owned(),
         long,
-        format!("{rollups}"),
+        rollups.to_owned(),
         format!("{rollups}&to_unix_ms=2026-01-01"),
         format!("{rollups}&to_unix_ms=0"),
         format!("{rollups}&to_unix_ms=1000&step_seconds=0"),
@@ -88,7 +139,7 @@ async fn parameters_that_cannot_be_are_told_by_name() {
         format!("{rollups}&to_unix_ms=1000&points=1001"),
         format!("{rollups}&to_unix_ms=1000&points=1&step_seconds=1"),
         format!("{rollups}&to_unix_ms=1000&group_by=modle"),
-        format!("/api/v1/rollups?from_unix_ms={max}&to_unix_ms={max}"),
+        format!("/api/v1/rollups?from_unix_ms={max}&to_unix_ms=0"),
         "/metrics?format=json".to_owned(),
         "/metrics?format=json&format=text".to_owned(),
         "/api/v1/benchmarks/%FF".to_owned(),
@@ -106,7 +157,73 @@ async fn parameters_that_cannot_be_are_told_by_name() {
     assert_eq!(silence.header("content-type"), Some("application/problem+json"));
     assert_eq!(silence.status, 400);
     desk.close().await;
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    400 /api/v1/benchmarks?limit=x
+      limit cannot be `x`: a whole number up to 18446744073709551615 is expected
+      /docs lists what may stand behind the `?`
+    400 /api/v1/benchmarks?limit=
+      limit cannot be ``: a whole number up to 18446744073709551615 is expected
+      /docs lists what may stand behind the `?`
+    400 /api/v1/benchmarks?limit=-1
+      limit cannot be `-1`: a whole number up to 18446744073709551615 is expected
+      /docs lists what may stand behind the `?`
+    400 /api/v1/benchmarks?limit=501
+      limit cannot be `501`
+      give a whole number from 1 to 500
+    400 /api/v1/benchmarks?limit=99999999999999999999
+      limit cannot be `99999999999999999999`: a whole number up to 18446744073709551615 is expected
+      /docs lists what may stand behind the `?`
+    400 /api/v1/benchmarks?limit=1&limit=2
+      duplicate field `limit`
+      /docs lists what may stand behind the `?`
+    400 /api/v1/benchmarks?cursor=%00
+      cursor cannot be `�`
+      leave it out, or send a `next_cursor` of this list as it came
+    400 /api/v1/benchmarks?status=%F0%9F%A6%80
+      status cannot be `🦀`
+      use one of queued, running, completed, failed, cancelled, interrupted
+    400 /api/v1/benchmarks?status=éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+      status cannot be `éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…`
+      use one of queued, running, completed, failed, cancelled, interrupted
+    400 /api/v1/rollups?from_unix_ms=0
+      missing field `to_unix_ms`
+      /docs lists what may stand behind the `?`
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=2026-01-01
+      to_unix_ms cannot be `2026-01-01`: a whole number up to 18446744073709551615 is expected
+      /docs lists what may stand behind the `?`
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=0
+      the time asked for ends before it begins
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=1000&step_seconds=0
+      there is no step: take a second at least, or a point
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=18446744073709551615&step_seconds=1
+      there would be 5124095576031 points and at most 1000 may be; take steps of 18465209282993 s or more
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=1000&points=1001
+      points cannot be `1001`
+      give a whole number from 1 to 1000
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=1000&points=1&step_seconds=1
+      step_seconds stands beside points
+      give one of the two
+    400 /api/v1/rollups?from_unix_ms=0&to_unix_ms=1000&group_by=modle
+      group_by: `modle` is no label of requests; did you mean `model`?
+    400 /api/v1/rollups?from_unix_ms=18446744073709551615&to_unix_ms=0
+      the time asked for ends before it begins
+      from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
+    400 /metrics?format=json
+      metrics have no form "json": ask for text, openmetrics or protobuf
+      leave `format` out for Prometheus' text
+    400 /metrics?format=json&format=text
+      duplicate field `format`
+      /docs lists what may stand behind the `?`
+    400 /api/v1/benchmarks/%FF
+      Invalid URL: Invalid UTF-8 in `id`
+      write the path in UTF-8, percent-encoded
+    400 /api/v1/benchmarks/%FF/records/x
+      Invalid URL: Invalid UTF-8 in `id`
+      write the path in UTF-8, percent-encoded
+    "#);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Whether a benchmark can be made of what was asked for: everything that stands in the way.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use analysis::Slo;
@@ -17,6 +18,8 @@ use crate::management::problem::Fault;
 const RUNS_MAX: usize = 1_000;
 /// The most users of one load: each is a task with its state, some kilobytes.
 const USERS_MAX: u64 = 1_000_000;
+/// The rates of one load, in requests a second: beyond these, gaps are no times any more.
+const RATES: RangeInclusive<f64> = 1e-6..=1e6;
 /// The longest a run may last.
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The longest name and label, in bytes.
@@ -241,6 +244,10 @@ impl Check<'_> {
         let form = self.form;
         if rates.is_empty() {
             self.add("/request_rate", "is empty");
+        }
+        if rates.iter().any(|rate| *rate > 0.0 && !RATES.contains(rate)) {
+            let (least, most) = (RATES.start(), RATES.end());
+            self.add("/request_rate", &format!("must lie between {least} and {most}"));
         }
         let arrivals = match (form.arrivals, form.burstiness) {
             (Some(ArrivalsForm::Poisson | ArrivalsForm::Constant), Some(_)) => {
