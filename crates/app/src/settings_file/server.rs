@@ -174,3 +174,29 @@ impl fmt::Display for ServerSettings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Settings, parse};
+
+    #[test]
+    fn who_may_describe_servers_is_said_once_and_their_keys_by_name() {
+        let told = |text: &str| match parse(text, Path::new("/nowhere"), Settings::of) {
+            Ok(settings) => settings.server.to_string(),
+            Err(faults) => faults.told(Path::new("prony.toml"), text).message().to_owned(),
+        };
+        let open = told("[server]\nad_hoc_targets = true\nad_hoc_keys = ['PATH']\n");
+        assert!(
+            open.ends_with("benchmarks may describe servers, which may be sent PATH"),
+            "{open}"
+        );
+        let keys = "[keys.a]\nrole = 'admin'\nsha256 = 'x'\n";
+        let both = told(&format!("[server]\nad_hoc_targets = true\n{keys}"));
+        assert!(both.contains("is about servers without keys"), "{both}");
+        let unset = told("[server]\nad_hoc_keys = ['sk-secret']\n");
+        assert!(unset.contains("names a variable that is not set"), "{unset}");
+        assert!(!unset.contains("sk-secret"), "{unset}");
+    }
+}
