@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::management::{KeyRing, LiveFeed, Management, ManagementServer, StoreFacts, form};
+use api::management::{LiveFeed, Management, ManagementServer, StoreFacts, form};
 use archive::{Archive, Door, History, Host};
 use clap::Args;
 use collect::resource::{Gpus, Sampler, families};
@@ -154,7 +154,7 @@ async fn serve(
         history: History::new(archive.reader().clone()),
         alerts,
         keep_alerts,
-        keys: Arc::new(KeyRing::new(config.server.keys.clone())),
+        keys: Arc::new(config.server.key_ring()),
         metrics: Arc::new(move || {
             let mut all = collector.families();
             all.extend(

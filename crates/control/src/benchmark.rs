@@ -8,6 +8,7 @@ use load::Load;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::catalogue::{Catalogue, Target};
 use crate::progress::Progress;
 use crate::protocol::Protocol;
 use crate::status::Status;
@@ -43,6 +44,8 @@ impl FromStr for BenchmarkId {
 pub struct Spec {
     /// Targets by name.
     pub targets: Vec<String>,
+    /// Those of them that are not the catalogue's.
+    pub ad_hoc: Vec<Target>,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
     /// Loads.
@@ -52,6 +55,13 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The target called `name`: one described with the benchmark, or one of the catalogue's.
+    #[must_use]
+    pub fn target<'a>(&'a self, name: &str, catalogue: &'a Catalogue) -> Option<&'a Target> {
+        let described = self.ad_hoc.iter().find(|target| target.name == name);
+        described.or_else(|| catalogue.target(name))
+    }
+
     /// The target, the scenario and the load of every run, in the order they take place.
     pub fn cases(&self) -> impl Iterator<Item = (&String, &String, &Load)> {
         self.targets.iter().flat_map(move |target| {

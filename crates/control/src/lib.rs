@@ -31,7 +31,7 @@ pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submissi
 pub use benchmarks::{
     Benchmarks, CancelError, DeleteError, Ending, Filter, Page, SubmitError, Submitted,
 };
-pub use catalogue::{Catalogue, Opener, Scenario, Target};
+pub use catalogue::{AdHocError, AdHocMaker, AdHocTarget, Catalogue, Opener, Scenario, Target};
 pub use guest::{Guest, Introduction};
 pub use keeper::{Keeper, KeeperError, MemoryKeeper};
 pub use progress::{Current, Progress, Tracker};

@@ -65,7 +65,7 @@ impl Unfinished {
         })?;
         let begun = spans.iter().filter_map(|(&index, &span)| {
             let case = &cases[&index];
-            let target = catalogue.target(case.target)?;
+            let target = self.spec.target(case.target, catalogue)?;
             let figures = case.figures(&self.spec.protocol, target, span);
             Some((index, Begun { case, target, span, figures }))
         });

@@ -162,10 +162,11 @@ impl Execution<'_> {
     }
 
     async fn open(&mut self, name: &str) -> Result<(Target, Subject), Problem> {
-        let target = self.workshop.catalogue.target(name).ok_or_else(|| unknown("target", name))?;
+        let target = self.turn.spec.target(name, &self.workshop.catalogue);
+        let target = target.ok_or_else(|| unknown("target", name))?.clone();
         let opening = self.turn.control.stop.run_until_cancelled((target.open)()).await;
         let subject = opening.unwrap_or_else(|| Err(stopped()))?;
-        Ok((target.clone(), subject))
+        Ok((target, subject))
     }
 
     /// Leaves a run out.

@@ -217,3 +217,29 @@ fn a_store_has_one_writer_and_a_server_says_who_it_is() {
     assert_eq!(open.code, Some(2), "{}", open.stderr);
     assert!(open.stderr.contains("there is no key"), "{}", open.stderr);
 }
+
+#[test]
+fn a_described_server_is_asked_and_after_a_restart_too_but_only_where_the_file_allows_it() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 5ms --itl 1ms");
+    let elsewhere = json!({ "url": sim.url, "model": "sim", "name": "lab" });
+    let ask = |stop: (&str, u64)| json!({ "models": [elsewhere.clone()], "concurrent_users": 2, stop.0: stop.1 });
+    let served = Served::start(desk, "http://127.0.0.1:9");
+    let (status, answer) = served.call("POST", "/api/v1/benchmarks", &ask(("num_requests", 5)));
+    assert_eq!(status, 403, "{answer}");
+    let desk = served.stop();
+
+    desk.write("prony.toml", "[server]\nad_hoc_targets = true\n");
+    let served = Served::resume(desk);
+    let first = served.create(&ask(("duration_minutes", 5)));
+    let second = served.create(&ask(("num_requests", 5)));
+    until("the first runs", || served.benchmark(&first)["status"] == "running");
+    let served = Served::resume(served.stop());
+    until("the second is completed", || served.benchmark(&second)["status"] == "completed");
+    assert_eq!(served.benchmark(&first)["status"], "interrupted");
+    let results = served.get(&format!("/api/v1/benchmarks/{second}/results"));
+    let run = &items(&results["runs"])[0];
+    assert_eq!((text(&run["target"]), integer(&run["completed"])), ("lab", 5));
+    served.stop();
+    sim.stop();
+}
