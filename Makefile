@@ -6,7 +6,7 @@ DEMO_MODEL := .prony/models/SmolLM2-135M-Instruct.Q8_0.gguf
 CARGO_TARGET_DIR ?= target
 TOOLS := build
 
-.PHONY: demo test bench setup lint demo-programs dashboard-test
+.PHONY: demo test bench setup lint demo-programs
 
 # 20 answers a scenario are what a median takes; documents of 500 tokens what two cores read in time.
 demo: demo-programs $(DEMO_MODEL)
@@ -22,15 +22,15 @@ $(DEMO_MODEL): | demo-programs
 	@echo "       llama.cpp has kernels for many tokens at once for Q8_0, and none for Q4_1"
 	$(CARGO_TARGET_DIR)/release/examples/quantize $(MODEL) $@ q8_0
 
+# The tests in Rust come last, as their last line sums up.
 test: TOOLS := test
-test: setup dashboard-test
+test: setup
+	scripts/dashboard-tests.sh logic
 	scripts/python-packages.sh .prony/venv
 	cargo fmt --all --check
+	cargo nextest run --workspace --no-run
+	PRONY=$(CARGO_TARGET_DIR)/debug/prony scripts/dashboard-tests.sh browser
 	cargo nextest run --workspace --no-fail-fast
-
-# Before the tests in Rust, whose last line sums up.
-dashboard-test: setup
-	scripts/dashboard-tests.sh
 
 bench: setup
 	cargo build --release --package prony

@@ -9,7 +9,9 @@ export default defineConfig({
   // One server, whose benchmarks run one after another.
   workers: 1,
   retries: 0,
-  timeout: 60_000,
+  timeout: 120_000,
+  // A machine that does other things besides is slow, and nothing waits longer than it must.
+  expect: { timeout: 20_000 },
   reporter: [['list']],
   use: { ...browser, trace: 'retain-on-failure' },
 });

@@ -34,6 +34,8 @@ install_nextest=
 if [ "$need" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         package python3-venv "the official Python packages go into a folder of their own"
+    [ -x "${CHROMIUM:-/usr/bin/chromium}" ] ||
+        package chromium "the dashboard's pages are tested in it; one elsewhere is named by CHROMIUM"
     has promtool || package prometheus "it reads the exported alert rules and answers the dashboards"
     has amtool || package prometheus-alertmanager "alerts are sent to a real one"
     if ! cargo nextest --version >/dev/null 2>&1; then

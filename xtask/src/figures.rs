@@ -64,6 +64,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut figures = Figures { folder: results_folder()?, rows: Vec::new(), record: Vec::new() };
     figures.cost("one write an answer", "cost", 32)?;
     figures.cost("one write a token", "cost-single-writes", 1)?;
+    figures.stored_cost()?;
     for case in &ACCURACY_CASES {
         figures.accuracy(case)?;
     }
@@ -99,6 +100,7 @@ impl Figures {
                 cores: Cores::OneEach,
                 sim: &["--events-per-write", &events],
                 bench: &["--concurrency", "64", "--num-prompts", &requests],
+                has_store: false,
             };
             let cpu = pair.run(|port| peer::wrk(port).map(|cpu| theirs.extend(cpu)))?;
             ours.push(cpu.as_secs_f64() * 1_000.0 / COST_REQUESTS as f64);
@@ -125,9 +127,40 @@ impl Figures {
         Ok(())
     }
 
+    /// The same as the first cost, with and without a store, in turns.
+    fn stored_cost(&mut self) -> anyhow::Result<()> {
+        let requests = COST_REQUESTS.to_string();
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            for (has_store, costs) in [(false, &mut without), (true, &mut with)] {
+                let pair = Pair {
+                    folder: self.folder.join(format!("stored-{has_store}-{round}")),
+                    cores: Cores::OneEach,
+                    sim: &["--events-per-write", "32"],
+                    bench: &["--concurrency", "64", "--num-prompts", &requests],
+                    has_store,
+                };
+                let cpu = pair.run(|_| Ok(()))?;
+                costs.push(cpu.as_secs_f64() * 1_000.0 / COST_REQUESTS as f64);
+            }
+        }
+        let (bare, kept) = (median(&without), median(&with));
+        self.record.push(json!({ "case": "stored", "without": without, "with": with }));
+        self.rows.push(Row {
+            name: "the same, kept in a store".to_owned(),
+            measured: format!(
+                "{kept:.4} s, {:.2} times that without one, {bare:.4} s",
+                kept / bare
+            ),
+            goal: None,
+        });
+        Ok(())
+    }
+
     fn accuracy(&mut self, case: &AccuracyCase) -> anyhow::Result<()> {
         let folder = self.folder.join(case.folder);
-        let pair = Pair { folder, cores: case.cores, sim: case.sim, bench: case.bench };
+        let (cores, sim, bench) = (case.cores, case.sim, case.bench);
+        let pair = Pair { folder, cores, sim, bench, has_store: true };
         pair.run(|_| Ok(()))?;
         let accuracy = Accuracy::read(&pair.folder)?;
         let reach = "all answered, p50 ≤ 0.1 ms, p99 ≤ 1 ms".to_owned();

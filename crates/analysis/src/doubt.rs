@@ -10,6 +10,8 @@ use crate::{Proportion, Quantile};
 /// A reason not to take a run's figures at face value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Doubt {
+    /// The process ended before the run did.
+    CutShort,
     /// No request succeeded.
     AllFailed {
         /// How many were sent.
@@ -137,6 +139,7 @@ impl Doubt {
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
+            Self::CutShort => "cut_short",
             Self::AllFailed { .. } => "all_failed",
             Self::Errors { .. } => "errors",
             Self::Retried { .. } => "retried",
@@ -162,6 +165,11 @@ impl Doubt {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
+            Self::CutShort => {
+                "the process ended before the run did: the requests in flight then are \
+                               missing, long ones above all"
+                    .to_owned()
+            }
             Self::AllFailed { attempted, kind } => {
                 format!("all {attempted} requests failed, most of them: {kind}")
             }
@@ -278,6 +286,7 @@ impl Doubt {
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
         match self {
+            Self::CutShort => "repeat the run; this is what was on record until then",
             Self::AllFailed { kind, .. } => remedy_of_failure(*kind),
             Self::Errors { .. } => {
                 "look at the errors by kind; lower the load if the server is overloaded or limits \

@@ -45,6 +45,7 @@ pub struct RunAccumulator {
     outside: u64,
     due: Option<u64>,
     clock_step_nanos: Option<i64>,
+    is_cut_short: bool,
 }
 
 impl RunAccumulator {
@@ -73,6 +74,7 @@ impl RunAccumulator {
             outside: 0,
             due: None,
             clock_step_nanos: None,
+            is_cut_short: false,
         }
     }
 
@@ -115,6 +117,11 @@ impl RunAccumulator {
         if nanos.unsigned_abs() > largest {
             self.clock_step_nanos = Some(nanos);
         }
+    }
+
+    /// Notes that the process ended before the run did.
+    pub const fn note_cut_short(&mut self) {
+        self.is_cut_short = true;
     }
 
     /// Notes how many measured requests were due by the end of the window, those never sent among

@@ -299,6 +299,8 @@ pub struct RunSummary {
     pub short_answers: Option<Proportion>,
     /// How far the wall clock was seen to step during the run, in nanoseconds.
     pub clock_step_nanos: Option<i64>,
+    /// Whether the process ended before the run did, so that only what was on record is here.
+    pub is_cut_short: bool,
 }
 
 impl RunSummary {

@@ -126,6 +126,7 @@ pub fn read_lag_budget_ms(itl: Option<&Summary>) -> f64 {
 /// Judges a run by its own summary.
 pub(crate) fn judge(run: &RunSummary) -> Verdict {
     let doubts: Vec<Doubt> = [
+        run.is_cut_short.then_some(Doubt::CutShort),
         failures(run),
         retried(run),
         in_flight_limit(run),

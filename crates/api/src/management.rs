@@ -16,6 +16,7 @@ pub mod form;
 mod entry;
 mod extract;
 mod moment;
+mod query;
 
 pub mod benchmarks;
 pub mod catalogue;

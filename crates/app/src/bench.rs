@@ -3,6 +3,7 @@
 mod check;
 mod effective;
 mod ending;
+mod logbook;
 mod precedence;
 mod progress;
 mod records;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use analysis::{ArrivalClock, RunAccumulator};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
-use control::{Asked, Prompts, Subject, Trial};
+use control::{Asked, Current, Prompts, Records, Subject, Trial};
 use domain::{Clock, Seed, Series, Source, SystemClock, Tokenizer, Vantage, WallAnchor};
 use load::workload::Taken;
 use load::{Control, Live, Load};
@@ -29,6 +30,7 @@ use store::Recorder;
 
 use self::check::Bench;
 use self::ending::Ending;
+use self::logbook::{About, Kept};
 use self::progress::{Progress, Tally, Watch};
 use self::records::BenchRecords;
 use self::results::{Amount, Results};
@@ -108,6 +110,9 @@ struct Session {
     anchor: WallAnchor,
     control: Control,
     files: Option<Recorder>,
+    /// The bench's place in the store, and its records' way there.
+    kept: Option<Kept>,
+    stored: Option<Box<dyn Records>>,
 }
 
 /// What one run is about.
@@ -145,7 +150,8 @@ impl Session {
     fn new(bench: Bench, settings: BenchSettings) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let anchor = WallAnchor::take(&*clock);
-        Self { bench, settings, clock, anchor, control: Control::default(), files: None }
+        let control = Control::default();
+        Self { bench, settings, clock, anchor, control, files: None, kept: None, stored: None }
     }
 
     async fn run(mut self) -> Outcome {
@@ -165,6 +171,18 @@ impl Session {
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
         self.files = results::open_files(&self.settings.output, self.anchor)?;
         let mut results = Results::new(&self.settings, &self.bench, &ready, self.anchor);
+        self.kept = logbook::open(
+            &self.settings.output,
+            About {
+                target: ready.description.clone(),
+                models: ready.names.clone(),
+                scenarios: sources.iter().map(Prompts::name).collect(),
+                loads: self.bench.loads.iter().map(ToString::to_string).collect(),
+                config: results.config().clone(),
+            },
+            &self.clock,
+        )?;
+        self.stored = self.kept.as_ref().map(Kept::records);
         let (mut verdict, mut is_early) = (Exit::Success, false);
         let mut history: HashMap<(String, usize), Asked> = HashMap::new();
         let combinations = self.combinations(&ready, sources.len());
@@ -178,8 +196,10 @@ impl Session {
             };
             asked.add(ran.taken);
             results.add(&case, ran.amount);
-            if let Err(error) = results.show_last() {
+            let kept = self.keep_last(&results);
+            if let Err(error) = results.show_last().and(kept) {
                 // The files are still worth having.
+                let _ = self.close_store(Exit::File, Some(&error));
                 results.publish(self.files.take(), true)?;
                 return Err(error);
             }
@@ -196,8 +216,28 @@ impl Session {
         }
         // Told to stop behind its own end, a run was done and those after it are not.
         is_early |= self.control.stop.is_cancelled();
+        let closed = self.close_store(verdict, None);
         results.publish(self.files.take(), is_early)?;
+        closed?;
         Ok(verdict)
+    }
+
+    /// Keeps in the store what the run before came to.
+    fn keep_last(&self, results: &Results) -> Result<(), UserError> {
+        match (&self.kept, results.last()) {
+            (Some(kept), Some(run)) => kept.end(&run),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes in the store how the bench ended.
+    fn close_store(&mut self, exit: Exit, error: Option<&UserError>) -> Result<(), UserError> {
+        drop(self.stored.take());
+        let Some(kept) = self.kept.take() else { return Ok(()) };
+        let note = format!("kept as {} in {}", kept.id(), kept.folder().display());
+        kept.finish(logbook::ending(exit, error))?;
+        self.bench.notes.say(&note);
+        Ok(())
     }
 
     /// Ends a bench whose next run could not begin: what the runs before it measured is worth no
@@ -210,6 +250,10 @@ impl Session {
         mut results: Results,
     ) -> Outcome {
         let files = self.files.take();
+        let closed = self.close_store(Exit::Other, Some(&error));
+        if let Err(error) = &closed {
+            output::talk(error);
+        }
         if results.is_empty() {
             if let Some(Err(error)) = files.map(Recorder::discard) {
                 output::talk(&results::store_error(&error));
@@ -271,6 +315,14 @@ impl Session {
         };
         let hidden = self.settings.output.no_progress || self.settings.output.quiet;
         let place = (case.index + 1, case.count);
+        if let Some(kept) = &self.kept {
+            let current = Current {
+                target: ready.description.clone(),
+                scenario: case.prompts.name(),
+                load: case.load.to_string(),
+            };
+            kept.begin(current, &plan, Arc::clone(&live));
+        }
         let progress = Progress::new(place, case.name(), &plan, watch, hidden);
         let trial = Trial {
             index: case.index,
@@ -292,7 +344,11 @@ impl Session {
             anchor: self.anchor,
             control: self.control.clone(),
             live,
-            records: Some(BenchRecords { files: self.files.take(), tally }),
+            records: Some(BenchRecords {
+                files: self.files.take(),
+                stored: self.stored.take(),
+                tally,
+            }),
             spent: process::spent,
         };
         let measured = tokio::select! {
@@ -304,7 +360,9 @@ impl Session {
         };
         drop(progress);
         let measured = measured.map_err(|error| ending::unbegun(&self.bench, &error))?;
-        self.files = measured.records.and_then(|records| records.files);
+        if let Some(records) = measured.records {
+            (self.files, self.stored) = (records.files, records.stored);
+        }
         let (summary, report) =
             measured.result.map_err(|error| ending::unbegun(&self.bench, &error))?;
         let ending = match measured.records_error {

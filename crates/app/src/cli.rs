@@ -105,7 +105,10 @@ fn with_negative_values(words: impl Iterator<Item = OsString>) -> Vec<OsString> 
 /// off a flag that switches it back, whatever a configuration file says.
 pub(crate) fn command() -> clap::Command {
     Cli::command().mut_subcommand("bench", |bench| {
-        let is_switch = |arg: &&Arg| matches!(arg.get_action(), ArgAction::SetTrue);
+        // `--no-store` has `--store DIR`.
+        let is_switch = |arg: &&Arg| {
+            matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_id() != "no_store"
+        };
         let back = |arg: &Arg| {
             let name = opposite(arg.get_long()?);
             let switch = Arg::new(name.clone()).long(name).action(ArgAction::SetTrue);
@@ -250,10 +253,12 @@ mod tests {
         let bench = command.find_subcommand("bench").expect("bench is a subcommand");
         let is_switch =
             |arg: &&Arg| matches!(arg.get_action(), ArgAction::SetTrue) && !arg.is_hide_set();
+        let has_opposite = |name: &String| name != "no-store";
         let switches: Vec<String> = bench
             .get_arguments()
             .filter(is_switch)
             .filter_map(|arg| arg.get_long().map(str::to_owned))
+            .filter(has_opposite)
             .collect();
         assert!(switches.len() >= 6, "{switches:?}");
         let is_on = |name: &str, flags: &[String]| {

@@ -5,7 +5,7 @@
 //! threads; [`live`] tells what goes on to everyone who watches; [`watch`] evaluates alert rules.
 
 mod live;
-mod parts;
+pub(crate) mod parts;
 mod watch;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::management::{KeyRing, LiveFeed, Management, ManagementServer, StoreFacts, form};
-use archive::{Archive, History};
+use api::management::{LiveFeed, Management, ManagementServer, StoreFacts, form};
+use archive::{Archive, Door, History, Host};
 use clap::Args;
 use collect::resource::{Gpus, Sampler, families};
 use control::Benchmarks;
@@ -120,6 +120,18 @@ async fn serve(
         region,
         stop: stop.clone(),
     })?;
+    let host = Host {
+        benchmarks: Arc::clone(&benchmarks),
+        collector: Arc::clone(&collector),
+        clock: Arc::clone(&clock),
+    };
+    let door = Door::open(&config.store.path, host)
+        .map_err(|error| {
+            output::talk(&format!(
+                "warning: `prony bench` cannot record through this server: {error}"
+            ));
+        })
+        .ok();
     let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
     let feed = Arc::new(LiveFeed::new(stop.clone()));
@@ -142,7 +154,7 @@ async fn serve(
         history: History::new(archive.reader().clone()),
         alerts,
         keep_alerts,
-        keys: Arc::new(KeyRing::new(config.server.keys.clone())),
+        keys: Arc::new(config.server.key_ring()),
         metrics: Arc::new(move || {
             let mut all = collector.families();
             all.extend(
@@ -170,6 +182,7 @@ async fn serve(
     };
     server.run(management.router(), interrupted, GRACE).await;
     working.join();
+    drop(door);
     upkeep.join();
     let kept = collecting.finish();
     while let Some(ended) = tasks.join_next().await {

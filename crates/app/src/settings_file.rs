@@ -4,11 +4,13 @@
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
 //! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
-//! [`receiver`] are what the tables mean, and [`catalogue`] is what benchmarks may name; [`key`] makes keys for the server.
+//! [`receiver`] are what the tables mean, [`catalogue`] is what benchmarks may name, and [`ad_hoc`] makes
+//! what they may describe; [`key`] makes keys for the server.
 
 mod reader;
 
 mod alerts;
+mod ad_hoc;
 mod catalogue;
 mod key;
 mod receiver;

@@ -15,7 +15,7 @@ use domain::SystemClock;
 use serde_json::Value;
 use store::Format;
 use store::durable::{
-    AnswerFormat, DurableError, QueryLimits, Reader, Run, StoreSettings as Writing,
+    AnswerFormat, DurableError, QueryLimits, Reader, Run, RunStatus, StoreSettings as Writing,
 };
 
 use crate::bench::settings::RecordFormat;
@@ -45,16 +45,21 @@ impl StoreChoice {
         if let Some(folder) = &self.store {
             return Ok(folder.clone());
         }
-        let here = Path::new(FILE_DEFAULT);
-        match self.config.as_deref().or_else(|| here.is_file().then_some(here)) {
+        match &self.config {
             Some(file) => Settings::store_folder(file),
-            None => Ok(PathBuf::from(STORE_DEFAULT)),
+            None => usual_folder(),
         }
     }
 
     fn reader(&self) -> Result<Reader, UserError> {
         Reader::open(&self.folder()?).map_err(|error| store_error(&error))
     }
+}
+
+/// The store where nobody names one.
+pub(crate) fn usual_folder() -> Result<PathBuf, UserError> {
+    let here = Path::new(FILE_DEFAULT);
+    if here.is_file() { Settings::store_folder(here) } else { Ok(PathBuf::from(STORE_DEFAULT)) }
 }
 
 /// A failure of the store, for the user.
@@ -106,7 +111,8 @@ pub(crate) fn runs(command: &RunsCommand) -> Outcome {
 }
 
 fn list(reader: &Reader, json: bool) -> Outcome {
-    let runs = reader.runs().map_err(|error| store_error(&error))?;
+    let mut runs = reader.runs().map_err(|error| store_error(&error))?;
+    runs.iter_mut().for_each(|run| note_death(run, reader));
     if json {
         let lines: String = runs.iter().map(|run| format!("{}\n", told(run))).collect();
         output::data(lines.as_bytes())?;
@@ -126,6 +132,13 @@ fn list(reader: &Reader, json: bool) -> Outcome {
     Ok(Exit::Success)
 }
 
+/// A run whose process died says that it runs until the store is opened to write again.
+fn note_death(run: &mut Run, reader: &Reader) {
+    if run.status == RunStatus::Running && !reader.has_writer() {
+        run.status = RunStatus::Interrupted;
+    }
+}
+
 /// The figures that a run is shown with: their headings, and their names in its results.
 const FIGURES: [(&str, &str); 9] = [
     ("ok", "completed"),
@@ -141,7 +154,9 @@ const FIGURES: [(&str, &str); 9] = [
 
 fn show(reader: &Reader, id: &str, json: bool) -> Outcome {
     let run = reader.run(id).map_err(|error| store_error(&error))?;
-    let run = run.ok_or_else(|| store_error(&DurableError::UnknownRun { id: id.to_owned() }))?;
+    let mut run =
+        run.ok_or_else(|| store_error(&DurableError::UnknownRun { id: id.to_owned() }))?;
+    note_death(&mut run, reader);
     if json {
         output::data(format!("{:#}\n", told(&run)).as_bytes())?;
         return Ok(Exit::Success);

@@ -7,9 +7,10 @@ use std::time::Duration;
 use control::{
     Benchmark, BenchmarkId, Idempotency, Keeper, KeeperError, Problem, Progress, Status,
 };
+use domain::Exchange;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::durable::{DurableError, Run, RunStatus, Store};
+use store::durable::{DurableError, RecordFilter, Run, RunStatus, Store};
 
 /// The kind of document that a benchmark is kept as.
 pub(crate) const KIND: &str = "benchmark";
@@ -85,6 +86,19 @@ impl Keeper for BenchmarkKeeper {
     fn runs(&self, id: BenchmarkId) -> Result<Vec<Value>, KeeperError> {
         let row = self.store.reader().run(&id.to_string()).map_err(told)?;
         Ok(row.as_ref().map(runs).unwrap_or_default())
+    }
+
+    fn records(
+        &self,
+        id: BenchmarkId,
+        take: &mut dyn FnMut(u64, &Exchange),
+    ) -> Result<(), KeeperError> {
+        let of_run = RecordFilter::run(&id.to_string());
+        let handed_over = self.store.reader().pick(&of_run, |record| {
+            take(record.provenance.label.run, &record.exchange);
+            Ok(())
+        });
+        handed_over.map(drop).map_err(told)
     }
 
     fn remove(&self, id: BenchmarkId) -> Result<(), KeeperError> {

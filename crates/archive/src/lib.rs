@@ -4,7 +4,8 @@
 //! what they add up to, `control` its benchmarks. [`series`] and [`rollup`] say how a series and a
 //! window are written down; [`archive`](mod@archive) opens a store and brings it up to date;
 //! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes a benchmark's records
-//! from the load to the collector; [`history`] answers what is asked of it all. Read the modules in
+//! from the load to the collector; [`logbook`] is what a benchmark of another process is written
+//! into, through this one or beside it; [`history`] answers what is asked of it all. Read the modules in
 //! this order.
 
 pub mod series;
@@ -19,10 +20,16 @@ pub mod benchmarks;
 
 pub mod recording;
 
+pub mod logbook;
+
+mod link;
+
 pub mod history;
 
 pub use archive::Archive;
 pub use benchmarks::BenchmarkKeeper;
 pub use history::{History, HistoryError};
+pub use link::{Door, Host};
+pub use logbook::Logbook;
 pub use recording::Recording;
 pub use records::RecordKeeper;

@@ -31,7 +31,8 @@ pub struct Recording {
 struct Run {
     tag: Arc<RunTag>,
     series: Series,
-    live: Arc<Live>,
+    /// Its running counts, where this process has them.
+    live: Option<Arc<Live>>,
     tokens: u64,
     in_flight: InFlightGauge,
     tracked: Arc<Tracked>,
@@ -45,8 +46,34 @@ impl Recording {
         Self { collector, clock, benchmark, pending: Vec::new(), ticket: None, run: None }
     }
 
+    /// Begins a run, whose requests count in `series`.
+    pub(crate) fn open(&mut self, label: &RunLabel, series: Series, live: Option<Arc<Live>>) {
+        let tracked = self.collector.track(&series);
+        self.run = Some(Run {
+            tag: Arc::new(RunTag {
+                benchmark: Arc::clone(&self.benchmark),
+                index: label.run,
+                load: Arc::clone(&label.load),
+            }),
+            series,
+            live,
+            tokens: 0,
+            in_flight: Arc::clone(&tracked).gauge(),
+            tracked,
+        });
+    }
+
+    /// Notes how many requests of the run are in flight, and how many tokens have come so far.
+    pub(crate) fn note(&mut self, in_flight: u64, tokens: u64) {
+        if let Some(run) = &mut self.run {
+            run.in_flight.set(in_flight);
+            run.tracked.note_chunks(tokens.saturating_sub(run.tokens));
+            run.tokens = tokens;
+        }
+    }
+
     /// Hands over what waits, as soon as there is room for it.
-    fn submit(&mut self) -> Result<(), RecordsError> {
+    pub(crate) fn submit(&mut self) -> Result<(), RecordsError> {
         let begun = self.clock.now();
         while !self.pending.is_empty() {
             let taken = self.collector.try_submit(&mut self.pending);
@@ -72,19 +99,7 @@ impl Recording {
 
 impl Records for Recording {
     fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
-        let tracked = self.collector.track(&run.series);
-        self.run = Some(Run {
-            tag: Arc::new(RunTag {
-                benchmark: Arc::clone(&self.benchmark),
-                index: run.label.run,
-                load: Arc::clone(&run.label.load),
-            }),
-            series: run.series.clone(),
-            live: Arc::clone(&run.live),
-            tokens: 0,
-            in_flight: Arc::clone(&tracked).gauge(),
-            tracked,
-        });
+        self.open(&run.label, run.series.clone(), Some(Arc::clone(&run.live)));
         Ok(())
     }
 
@@ -104,11 +119,8 @@ impl Records for Recording {
     }
 
     fn tick(&mut self, _now: Timestamp) -> Result<(), RecordsError> {
-        if let Some(run) = &mut self.run {
-            run.in_flight.set(run.live.in_flight());
-            let tokens = run.live.tokens();
-            run.tracked.note_chunks(tokens.saturating_sub(run.tokens));
-            run.tokens = tokens;
+        if let Some(live) = self.run.as_ref().and_then(|run| run.live.clone()) {
+            self.note(live.in_flight(), live.tokens());
         }
         self.submit()
     }

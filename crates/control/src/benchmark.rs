@@ -5,8 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use load::Load;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::catalogue::{Catalogue, Target};
 use crate::progress::Progress;
 use crate::protocol::Protocol;
 use crate::status::Status;
@@ -42,6 +44,8 @@ impl FromStr for BenchmarkId {
 pub struct Spec {
     /// Targets by name.
     pub targets: Vec<String>,
+    /// Those of them that are not the catalogue's.
+    pub ad_hoc: Vec<Target>,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
     /// Loads.
@@ -51,6 +55,22 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The target called `name`: one described with the benchmark, or one of the catalogue's.
+    #[must_use]
+    pub fn target<'a>(&'a self, name: &str, catalogue: &'a Catalogue) -> Option<&'a Target> {
+        let described = self.ad_hoc.iter().find(|target| target.name == name);
+        described.or_else(|| catalogue.target(name))
+    }
+
+    /// The target, the scenario and the load of every run, in the order they take place.
+    pub fn cases(&self) -> impl Iterator<Item = (&String, &String, &Load)> {
+        self.targets.iter().flat_map(move |target| {
+            self.scenarios.iter().flat_map(move |scenario| {
+                self.loads.iter().map(move |load| (target, scenario, load))
+            })
+        })
+    }
+
     /// How many runs that makes.
     #[must_use]
     pub const fn runs(&self) -> usize {
@@ -59,7 +79,7 @@ impl Spec {
 }
 
 /// What went wrong, for the person who asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {
     /// What kind of thing, in a few words.
@@ -132,7 +152,10 @@ impl Benchmark {
         let spec = &submission.spec;
         Self {
             id,
-            name: submission.name.clone().unwrap_or_else(|| name_of(spec)),
+            name: submission.name.clone().unwrap_or_else(|| {
+                let loads: Vec<String> = spec.loads.iter().map(ToString::to_string).collect();
+                name_of(&spec.targets, &spec.scenarios, &loads)
+            }),
             request: submission.request.clone(),
             targets: spec.targets.clone(),
             scenarios: spec.scenarios.clone(),
@@ -149,15 +172,14 @@ impl Benchmark {
 }
 
 /// What a benchmark without a name is called: `gpt-4o, haiku: short_queries (concurrency=8)`.
-fn name_of(spec: &Spec) -> String {
-    let loads: Vec<String> = spec.loads.iter().map(ToString::to_string).collect();
-    let [targets, scenarios, loads] =
-        [&spec.targets, &spec.scenarios, &loads].map(|words| match words.as_slice() {
-            [first, second, third, rest @ ..] if !rest.is_empty() => {
-                format!("{first}, {second}, {third} and {} more", rest.len())
-            }
-            words => words.join(", "),
-        });
+#[must_use]
+pub fn name_of(targets: &[String], scenarios: &[String], loads: &[String]) -> String {
+    let [targets, scenarios, loads] = [targets, scenarios, loads].map(|words| match words {
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
+        words => words.join(", "),
+    });
     format!("{targets}: {scenarios} ({loads})")
 }
 

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::Clock;
 use load::Control;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::benchmark::{Benchmark, BenchmarkId, Problem, Spec, Submission};
+use crate::catalogue::Catalogue;
+use crate::guest::{Guest, Introduction, Said};
 use crate::keeper::{Keeper, KeeperError};
 use crate::progress::{Progress, Tracker};
+use crate::recovery::{Recovered, Unfinished};
 use crate::status::{Event, Status};
 
 /// Why a benchmark was not taken in.
@@ -42,6 +46,9 @@ pub enum CancelError {
     /// It has ended.
     #[error("the benchmark has ended: it is {}", .0.as_str())]
     Ended(Status),
+    /// Another process carries it out.
+    #[error("the benchmark is carried out by `prony bench`, in a process of its own")]
+    Guest,
     /// That it was cancelled cannot be kept.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
@@ -114,6 +121,17 @@ struct Register {
     queue: VecDeque<BenchmarkId>,
     /// Benchmarks by their idempotency keys.
     keys: HashMap<String, BenchmarkId>,
+    /// What the process before this one was at when it died.
+    unfinished: Vec<Unfinished>,
+}
+
+impl Register {
+    /// The id of a benchmark that comes now: the present moment, but for a wall clock that was set
+    /// back.
+    fn next_id(&self, now_unix_nanos: u64) -> BenchmarkId {
+        let last = self.entries.last_key_value().map_or(0, |(id, _)| id.0);
+        BenchmarkId(now_unix_nanos.max(last.saturating_add(1)))
+    }
 }
 
 struct Entry {
@@ -124,16 +142,35 @@ struct Entry {
 /// What there is of a benchmark beside what is kept.
 enum Stage {
     Waiting(Box<Spec>),
-    Running { tracker: Arc<Tracker>, control: Control, is_cancelled: bool },
+    Running {
+        tracker: Arc<Tracker>,
+        control: Control,
+        is_cancelled: bool,
+    },
+    /// Somebody else carries it out.
+    Elsewhere(Said),
     Ended,
+}
+
+impl Stage {
+    /// How far it is, while it is being carried out.
+    fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Running { tracker, .. } => Some(tracker.progress()),
+            Self::Elsewhere(said) => {
+                Some(said.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            }
+            Self::Waiting(_) | Self::Ended => None,
+        }
+    }
 }
 
 impl Entry {
     /// What is known at this moment.
     fn now(&self) -> Benchmark {
         let mut benchmark = self.benchmark.clone();
-        if let Stage::Running { tracker, .. } = &self.stage {
-            benchmark.progress = tracker.progress();
+        if let Some(progress) = self.stage.progress() {
+            benchmark.progress = progress;
         }
         benchmark
     }
@@ -147,16 +184,27 @@ pub(crate) struct Turn {
     pub(crate) tracker: Arc<Tracker>,
 }
 
-/// How a benchmark's turn ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+/// How a benchmark ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Every run took place.
     Completed,
+    /// Not every run took place, or one brought no answer at all.
     Failed(Problem),
+    /// Somebody asked for its end.
     Cancelled,
+    /// The process ended first.
     Interrupted,
 }
 
 impl Benchmarks {
+    /// A register for guests alone: what `keeper` has is left to whoever works the queue off.
+    #[must_use]
+    pub fn of_guests(keeper: Arc<dyn Keeper>, clock: Arc<dyn Clock>) -> Self {
+        let (register, submitted) = (Mutex::default(), Notify::new());
+        Self { keeper, clock, queue_max: 0, register, submitted }
+    }
+
     /// Takes over what `keeper` has. A benchmark that was running when the process ended is
     /// interrupted from now on; one that waited waits again, if `read` can still make a spec of its
     /// request. At most `queue_max` wait at a time.
@@ -179,6 +227,9 @@ impl Benchmarks {
                 Status::Running => {
                     advance(&mut benchmark, Event::Interrupt, clock.unix_nanos());
                     keeper.save(&benchmark)?;
+                    // What cannot be read any more has its requests on record all the same.
+                    let spec = read(&benchmark.request).ok();
+                    register.unfinished.extend(spec.map(|spec| Unfinished { id, spec }));
                 }
                 Status::Queued => match read(&benchmark.request) {
                     Ok(spec) => {
@@ -224,9 +275,7 @@ impl Benchmarks {
             return Err(SubmitError::QueueFull { waiting });
         }
         let now = self.clock.unix_nanos();
-        // The wall clock may have been set back.
-        let last = register.entries.last_key_value().map_or(0, |(id, _)| id.0);
-        let id = BenchmarkId(now.max(last.saturating_add(1)));
+        let id = register.next_id(now);
         let benchmark = Benchmark::queued(id, now, &submission);
         self.keeper.save(&benchmark)?;
         if let Some(idempotency) = submission.idempotency {
@@ -238,6 +287,37 @@ impl Benchmarks {
         drop(register);
         self.submitted.notify_one();
         Ok(Submitted::New(benchmark))
+    }
+
+    /// Takes in a benchmark that somebody else carries out, and has begun to.
+    ///
+    /// # Errors
+    /// Where it cannot be kept.
+    pub fn enter(self: &Arc<Self>, guest: Introduction) -> Result<Guest, KeeperError> {
+        let mut register = self.lock();
+        let now = self.clock.unix_nanos();
+        let id = register.next_id(now);
+        let progress = Progress::none(guest.runs_total);
+        let said = Said::new(Mutex::new(progress.clone()));
+        let benchmark = Benchmark {
+            id,
+            name: guest.name,
+            request: guest.request,
+            targets: guest.targets,
+            scenarios: guest.scenarios,
+            labels: guest.labels,
+            status: Status::Running,
+            created_unix_nanos: now,
+            started_unix_nanos: Some(now),
+            finished_unix_nanos: None,
+            progress,
+            problem: None,
+            idempotency: None,
+        };
+        self.keeper.save(&benchmark)?;
+        let stage = Stage::Elsewhere(Arc::clone(&said));
+        register.entries.insert(id, Entry { benchmark, stage });
+        Ok(Guest::new(Arc::clone(self), id, said))
     }
 
     /// What is known of a benchmark at this moment.
@@ -264,10 +344,8 @@ impl Benchmarks {
     #[must_use]
     pub fn running(&self) -> Vec<(BenchmarkId, Progress)> {
         let register = self.lock();
-        let running = register.entries.iter().filter_map(|(id, entry)| match &entry.stage {
-            Stage::Running { tracker, .. } => Some((*id, tracker.progress())),
-            Stage::Waiting(_) | Stage::Ended => None,
-        });
+        let running =
+            register.entries.iter().filter_map(|(id, entry)| Some((*id, entry.stage.progress()?)));
         running.collect()
     }
 
@@ -295,6 +373,7 @@ impl Benchmarks {
         };
         match &mut entry.stage {
             Stage::Ended => return Err(CancelError::Ended(entry.benchmark.status)),
+            Stage::Elsewhere(_) => return Err(CancelError::Guest),
             Stage::Running { control, is_cancelled, .. } => {
                 *is_cancelled = true;
                 control.stop.cancel();
@@ -326,6 +405,24 @@ impl Benchmarks {
         register.entries.remove(&id);
         register.keys.retain(|_, by| *by != id);
         Ok(())
+    }
+
+    /// Makes results of what benchmarks had on record when the process before this one died.
+    pub(crate) fn recover(&self, catalogue: &Catalogue) {
+        let unfinished = std::mem::take(&mut self.lock().unfinished);
+        for benchmark in unfinished {
+            let recovered = benchmark.recover(&*self.keeper, catalogue);
+            let mut register = self.lock();
+            let Some(entry) = register.entries.get_mut(&benchmark.id) else { continue };
+            let kept = recovered.and_then(|Recovered { completed, failed }| {
+                entry.benchmark.progress.completed += completed;
+                entry.benchmark.progress.failed += failed;
+                self.keeper.save(&entry.benchmark)
+            });
+            if let Err(error) = kept {
+                entry.benchmark.problem = Some(Problem::from(error));
+            }
+        }
     }
 
     /// Waits for a benchmark to be carried out, and begins it.
@@ -371,8 +468,8 @@ impl Benchmarks {
         let entry = register.entries.get_mut(&id).expect("what runs cannot be deleted");
         self.keeper.add_run(id, run)?;
         // So that what survives the process says how far it came.
-        if let Stage::Running { tracker, .. } = &entry.stage {
-            entry.benchmark.progress = tracker.progress();
+        if let Some(progress) = entry.stage.progress() {
+            entry.benchmark.progress = progress;
         }
         self.keeper.save(&entry.benchmark)
     }

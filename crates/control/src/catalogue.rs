@@ -1,11 +1,12 @@
 //! What benchmarks may name: targets and scenarios. Nothing else can be put under load, so that
-//! whoever may start a benchmark cannot make this machine call whatever address they like.
+//! whoever may start a benchmark cannot make this machine call whatever address they like. Who may do
+//! that too describes an [`AdHocTarget`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use domain::{BoxFuture, Tokenizer};
+use domain::{BoxFuture, Tokenizer, WireFormat};
 use load::workload;
 
 use crate::benchmark::Problem;
@@ -44,6 +45,48 @@ impl fmt::Debug for Target {
     }
 }
 
+/// By what is told of them: what makes a target ready cannot be compared.
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { name, provider, model, url_host, region, labels, open: _ } = self;
+        (name, provider, model) == (&other.name, &other.provider, &other.model)
+            && (url_host, region, labels) == (&other.url_host, &other.region, &other.labels)
+    }
+}
+
+/// A server that a benchmark describes, where it could have named a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdHocTarget {
+    /// What the benchmark calls it.
+    pub name: String,
+    /// Where its endpoints are.
+    pub url: String,
+    /// What requests call the model.
+    pub model: String,
+    /// Who serves it; told by the host where nobody says.
+    pub provider: Option<String>,
+    /// How it is spoken to; told by the URL where nobody says.
+    pub format: Option<WireFormat>,
+    /// Where it is.
+    pub region: Option<String>,
+    /// The variable of the environment that holds its key.
+    pub key_env: Option<String>,
+}
+
+/// What is wrong with the description of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdHocError {
+    /// The URL.
+    #[error("{0}")]
+    Url(String),
+    /// The variable of its key.
+    #[error("{0}")]
+    KeyEnv(String),
+}
+
+/// Makes targets of descriptions.
+pub type AdHocMaker = Arc<dyn Fn(AdHocTarget) -> Result<Target, AdHocError> + Send + Sync>;
+
 /// A source of prompts that benchmarks may name.
 #[derive(Clone)]
 pub struct Scenario {
@@ -66,12 +109,23 @@ impl fmt::Debug for Scenario {
 }
 
 /// Every target and every scenario, in the order they are listed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct Catalogue {
     /// Targets with different names.
     pub targets: Vec<Target>,
     /// Scenarios with different names.
     pub scenarios: Vec<Scenario>,
+    /// Makes targets of what benchmarks describe.
+    pub ad_hoc: AdHocMaker,
+}
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalogue")
+            .field("targets", &self.targets)
+            .field("scenarios", &self.scenarios)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Catalogue {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use domain::Exchange;
 use serde_json::Value;
 
 use crate::benchmark::{Benchmark, BenchmarkId};
@@ -45,6 +46,17 @@ pub trait Keeper: Send + Sync {
     /// Where they cannot be read.
     fn runs(&self, id: BenchmarkId) -> Result<Vec<Value>, KeeperError>;
 
+    /// Hands over every request of the benchmark's that is on record, each with its run's place
+    /// among the benchmark's and its times on the wall clock, in no order that can be relied on.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    fn records(
+        &self,
+        id: BenchmarkId,
+        take: &mut dyn FnMut(u64, &Exchange),
+    ) -> Result<(), KeeperError>;
+
     /// Forgets a benchmark and its runs.
     ///
     /// # Errors
@@ -84,6 +96,15 @@ impl Keeper for MemoryKeeper {
 
     fn runs(&self, id: BenchmarkId) -> Result<Vec<Value>, KeeperError> {
         Ok(self.lock().get(&id).map(|(_, runs)| runs.clone()).unwrap_or_default())
+    }
+
+    /// It has none: they are no part of what it keeps.
+    fn records(
+        &self,
+        _id: BenchmarkId,
+        _take: &mut dyn FnMut(u64, &Exchange),
+    ) -> Result<(), KeeperError> {
+        Ok(())
     }
 
     fn remove(&self, id: BenchmarkId) -> Result<(), KeeperError> {

@@ -5,8 +5,10 @@
 //! a benchmark have in common, [`prompts`] what they ask, [`subject`] whom; [`trial`] carries one
 //! out, while [`recording`] takes its records off the load's threads. The second half is about
 //! benchmarks: [`status`] is the table of what may become of one, [`benchmark`] what is known of
-//! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept;
-//! [`benchmarks`] is the queue and the register, and [`worker`] works the queue off. Read the
+//! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept,
+//! [`recovery`] what is left of one that the process did not outlive; [`benchmarks`] is the queue
+//! and the register, where a [`guest`] stands that somebody else carries out; [`worker`] works the
+//! queue off. Read the
 //! modules in this order.
 
 pub mod protocol;
@@ -20,14 +22,19 @@ pub mod benchmark;
 pub mod progress;
 pub mod catalogue;
 pub mod keeper;
+pub mod recovery;
+pub mod guest;
 pub mod benchmarks;
 pub mod worker;
 
 pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submission};
-pub use benchmarks::{Benchmarks, CancelError, DeleteError, Filter, Page, SubmitError, Submitted};
-pub use catalogue::{Catalogue, Opener, Scenario, Target};
+pub use benchmarks::{
+    Benchmarks, CancelError, DeleteError, Ending, Filter, Page, SubmitError, Submitted,
+};
+pub use catalogue::{AdHocError, AdHocMaker, AdHocTarget, Catalogue, Opener, Scenario, Target};
+pub use guest::{Guest, Introduction};
 pub use keeper::{Keeper, KeeperError, MemoryKeeper};
-pub use progress::{Current, Progress};
+pub use progress::{Current, Progress, Tracker};
 pub use prompts::{Asked, Prompts, PromptsError};
 pub use protocol::Protocol;
 pub use recording::{Opening, Records, RecordsError};

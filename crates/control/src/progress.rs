@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use domain::{Clock, Timestamp};
 use load::{Live, Plan};
+use serde::{Deserialize, Serialize};
 
 /// The share from which on the time left is foretold from the time taken.
 const SHARE_FORETELLING: f64 = 0.02;
 
 /// How far a benchmark is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The share that is done, 0 to 1.
     pub share: f64,
@@ -33,7 +34,7 @@ pub struct Progress {
 }
 
 /// The run under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Current {
     /// The target it asks.
     pub target: String,
@@ -63,7 +64,7 @@ impl Progress {
 
 /// Follows a benchmark that is being carried out.
 #[derive(Debug)]
-pub(crate) struct Tracker {
+pub struct Tracker {
     clock: Arc<dyn Clock>,
     began: Timestamp,
     runs_total: usize,
@@ -101,19 +102,21 @@ impl Run {
 }
 
 impl Tracker {
-    pub(crate) fn new(clock: Arc<dyn Clock>, runs_total: usize) -> Self {
+    /// Follows a benchmark of so many runs, which begins now.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, runs_total: usize) -> Self {
         let began = clock.now();
         Self { clock, began, runs_total, state: Mutex::default() }
     }
 
     /// Notes that a run begins.
-    pub(crate) fn begin(&self, current: Current, plan: &Plan, live: Arc<Live>) {
+    pub fn begin(&self, current: Current, plan: &Plan, live: Arc<Live>) {
         let (requests, duration) = (plan.requests_max(), plan.stop.duration);
         self.lock().run = Some(Run { current, live, requests, duration });
     }
 
     /// Notes that the run under way has ended.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         let mut state = self.lock();
         state.runs_done += 1;
         if let Some(run) = state.run.take() {
@@ -122,7 +125,9 @@ impl Tracker {
         }
     }
 
-    pub(crate) fn progress(&self) -> Progress {
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
         let state = self.lock();
         let now = self.clock.now();
         let live = state.run.as_ref().map(|run| &run.live);

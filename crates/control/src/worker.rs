@@ -49,6 +49,7 @@ impl Benchmarks {
     /// The load runs on the caller's runtime: give it one that has nothing else to do, or what else
     /// it does is measured too.
     pub async fn work(&self, workshop: &Workshop, stop: &CancellationToken) {
+        self.recover(&workshop.catalogue);
         while let Some(turn) = stop.run_until_cancelled(self.next()).await {
             let id = turn.id;
             // A panic is a fault of this program's, and no reason to refuse the next benchmark.
@@ -161,10 +162,11 @@ impl Execution<'_> {
     }
 
     async fn open(&mut self, name: &str) -> Result<(Target, Subject), Problem> {
-        let target = self.workshop.catalogue.target(name).ok_or_else(|| unknown("target", name))?;
+        let target = self.turn.spec.target(name, &self.workshop.catalogue);
+        let target = target.ok_or_else(|| unknown("target", name))?.clone();
         let opening = self.turn.control.stop.run_until_cancelled((target.open)()).await;
         let subject = opening.unwrap_or_else(|| Err(stopped()))?;
-        Ok((target.clone(), subject))
+        Ok((target, subject))
     }
 
     /// Leaves a run out.

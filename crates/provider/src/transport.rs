@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use domain::{Arrival, Clock, ConnectStage, Connection, Failure, FailureKind};
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -141,6 +143,8 @@ pub(crate) struct Connector {
     addresses: OnceLock<Vec<SocketAddr>>,
     http: HttpVersion,
     stamped: AtomicBool,
+    /// The number that no connection's descriptor may reach.
+    descriptors_end: RawFd,
 }
 
 impl Connector {
@@ -163,6 +167,7 @@ impl Connector {
             addresses: OnceLock::new(),
             http: target.http,
             stamped: AtomicBool::new(true),
+            descriptors_end: descriptors_end(),
         })
     }
 
@@ -204,7 +209,7 @@ impl Connector {
         let begun = self.clock.now();
         let addresses = self.within(deadline, "address", self.resolve()).await??;
         let resolved = self.clock.now();
-        let connecting = connect_to_one_of(addresses);
+        let connecting = connect_to_one_of(addresses, self.descriptors_end);
         let tcp = self.within(deadline, "connection", connecting).await?.map_err(|error| {
             let what = format!("cannot connect to {}", self.url);
             failure(ConnectStage::Tcp, &what, &error)
@@ -280,14 +285,27 @@ impl Connector {
     }
 }
 
+/// Leaves some of the descriptors this process may have to whoever keeps the records: a load that
+/// takes them all would leave none to write with.
+fn descriptors_end() -> RawFd {
+    const KEPT: u64 = 32;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    RawFd::try_from(limit - KEPT.min(limit / 4)).unwrap_or(RawFd::MAX)
+}
+
 /// Connects to the first of `addresses` that can be reached.
 ///
 /// # Errors
 /// The [more telling](more_telling) of those that the addresses met.
-async fn connect_to_one_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+async fn connect_to_one_of(
+    addresses: &[SocketAddr],
+    descriptors_end: RawFd,
+) -> io::Result<TcpStream> {
     let mut told: Option<io::Error> = None;
     for &address in addresses {
         match TcpStream::connect(address).await {
+            // The lowest free number is given out, so that this one says how many are in use.
+            Ok(tcp) if tcp.as_raw_fd() >= descriptors_end => return Err(Errno::EMFILE.into()),
             Ok(tcp) => return Ok(tcp),
             Err(error) => told = Some(more_telling(told, error)),
         }

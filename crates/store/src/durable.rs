@@ -36,6 +36,7 @@ mod store;
 
 pub use bytes::Malformed;
 pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
+pub use codec::{decode, encode};
 pub use error::DurableError;
 pub use filter::RecordFilter;
 pub use log::Ticket;

@@ -58,8 +58,19 @@ export interface Slo {
   e2e_ms?: number;
 }
 
+/** A server that the configuration does not name; an admin described it. */
+export interface AdHocTarget {
+  url: string;
+  model: string;
+  name: string;
+  provider?: string;
+  endpoint?: 'chat' | 'completions' | 'messages';
+  region?: string;
+  key_env?: string;
+}
+
 export interface BenchmarkRequest {
-  models: string[];
+  models: (string | AdHocTarget)[];
   test_scenarios: string[];
   concurrent_users?: number | number[];
   request_rate?: number | number[];

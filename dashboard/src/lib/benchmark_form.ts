@@ -92,6 +92,11 @@ export function requestOf(
   };
 }
 
+/** What a benchmark calls each of its models. */
+export function modelNames(request: BenchmarkRequest): string[] {
+  return request.models.map((model) => (typeof model === 'string' ? model : model.name));
+}
+
 /** The values that make `request` again. */
 export function valuesOf(request: BenchmarkRequest): FormValues {
   const text = (value: number | undefined) => (value === undefined ? '' : String(value));
@@ -101,7 +106,8 @@ export function valuesOf(request: BenchmarkRequest): FormValues {
   return {
     ...BLANK,
     name: request.name ?? '',
-    models: request.models,
+    // The form names targets; servers that were described are for the API.
+    models: request.models.filter((model) => typeof model === 'string'),
     scenarios: request.test_scenarios,
     loadKind: request.request_rate === undefined ? 'users' : 'rate',
     users: [request.concurrent_users ?? BLANK.users].flat().join(', '),

@@ -6,6 +6,7 @@ import type {
   RequestDetail,
   RunSummary,
 } from '../../src/api/types.ts';
+import { modelNames } from '../../src/lib/benchmark_form.ts';
 import { loadName, requestsOf, type Plan } from './run.ts';
 import { summaryOf } from './summary.ts';
 
@@ -93,7 +94,7 @@ export function benchmarkOf(entry: Entry, now: number): Benchmark {
   const at = (unixMs: number) => new Date(unixMs).toISOString();
   return {
     id,
-    name: request.name ?? `${request.models[0]} under load`,
+    name: request.name ?? `${modelNames(request)[0]} under load`,
     status,
     created_at: at(entry.createdAt),
     started_at: queued ? null : at(entry.createdAt + 300),
@@ -142,7 +143,7 @@ function plansOf(id: string, request: BenchmarkRequest, startUnixMs: number): Pl
   const rates = [request.request_rate ?? []].flat().map((rate) => ({ rate }));
   const seconds = request.duration_seconds ?? (request.duration_minutes ?? 0.5) * 60;
   const plans: Plan[] = [];
-  for (const model of request.models) {
+  for (const model of modelNames(request)) {
     for (const scenario of request.test_scenarios) {
       for (const load of [...users, ...rates]) {
         const index = plans.length;

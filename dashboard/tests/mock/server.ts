@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import type { BenchmarkRequest, RequestDetail, Role } from '../../src/api/types.ts';
+import { modelNames } from '../../src/lib/benchmark_form.ts';
 import { Alerts, RULES } from './alerts.ts';
 import { benchmarkOf, Benchmarks, firstEntries, type Entry } from './benchmarks.ts';
 import { INTERVAL_MS, SNAPSHOT_WINDOWS, windowAt } from './live.ts';
@@ -188,13 +189,13 @@ async function benchmarkList(
   const items = world.benchmarks
     .list(now)
     .filter((item) => !status || item.status === status)
-    .filter((item) => !model || item.request.models.includes(model))
+    .filter((item) => !model || modelNames(item.request).includes(model))
     .filter((item) => !scenario || item.request.test_scenarios.includes(scenario));
   return [200, paged(items, query)];
 }
 
 function check(body: BenchmarkRequest): void {
-  const unknown = body.models.find((model) => !TARGETS.some((target) => target.name === model));
+  const unknown = modelNames(body).find((model) => !TARGETS.some((target) => target.name === model));
   if (unknown) {
     throw new Refusal(
       422,

@@ -7,6 +7,9 @@ const PRONY = process.env.PRONY ?? new URL('../../../target/debug/prony', import
 /** How long a program may take until it says where it listens. */
 const START_MS = 30_000;
 
+/** How long one may take to end when it is asked to. */
+const STOP_MS = 10_000;
+
 /** A server of Prony's, as a process of its own. */
 export class Program {
   readonly url: string;
@@ -41,11 +44,13 @@ export class Program {
     return new Program(process, url);
   }
 
-  /** Asks it to end, and waits until it has. */
+  /** Asks it to end, and waits until it has: what does not end by itself is ended. */
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null) return;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, 'exit');
     this.#process.kill('SIGTERM');
+    const late = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS);
     await ended;
+    clearTimeout(late);
   }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) sim: &'a [&'a str],
     /// Settings of `prony bench`.
     pub(crate) bench: &'a [&'a str],
+    /// Whether the client keeps a store, in the same folder.
+    pub(crate) has_store: bool,
 }
 
 impl Pair<'_> {
@@ -66,6 +68,8 @@ impl Pair<'_> {
             .args(["--scenario", "short_queries", "--no-progress", "--output-dir"])
             .arg(&self.folder)
             .args(self.bench)
+            .args(if self.has_store { &["--store"][..] } else { &["--no-store"] })
+            .args(self.has_store.then(|| self.folder.join("store")))
             .stdout(Stdio::null());
         let before = children_cpu()?;
         let status = bench.status().with_context(|| format!("cannot run {bench:?}"))?;

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from prony.types import BenchmarkRequest
+    from prony.types import AdHocTarget, BenchmarkRequest
 
 REQUEST: BenchmarkRequest = {"models": ["nobody"], "concurrent_users": 1, "num_requests": 3}
+ELSEWHERE: AdHocTarget = {"url": "http://127.0.0.1:9", "model": "m"}
 
 
 def test_keys_open_what_their_roles_may(
@@ -31,6 +32,8 @@ def test_keys_open_what_their_roles_may(
             viewer.start_benchmark(REQUEST)
         monkeypatch.setenv("PRONY_API_KEY", "operator-key")
         operator = Client(locked_url, http=http)
+        with pytest.raises(PermissionDeniedError, match="only an admin may describe servers"):
+            operator.start_benchmark({**REQUEST, "models": [ELSEWHERE]})
         benchmark_id = operator.start_benchmark(REQUEST)
         failed = viewer.wait(benchmark_id, timeout_seconds=60)
         assert failed["status"] == "failed"

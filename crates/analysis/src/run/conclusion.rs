@@ -94,6 +94,7 @@ impl RunAccumulator {
             sent_before: self.spec.sent_before,
             short_answers: self.spec.demands_lengths.then(|| self.answers.short()),
             clock_step_nanos: self.clock_step_nanos,
+            is_cut_short: self.is_cut_short,
             errors: self.errors.by_kind(),
         }
     }

@@ -1,9 +1,9 @@
 //! Benchmarks: to create, follow, list, cancel and delete them, and what they came to.
 #![expect(unused_qualifications, reason = "the macro of the paths qualifies what it is given")]
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use control::{Filter, Idempotency, Status, Submission, Submitted};
 use domain::Seed;
 use http::header::LOCATION;
@@ -14,10 +14,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::entry::{BenchmarkEntry, StatusWord, link};
-use super::extract::{Asked, Body, Id, blocking, no_such_benchmark};
+use super::extract::{Body, Id, blocking, no_such_benchmark};
 use super::form::BenchmarkForm;
-use super::key::KeyDigest;
+use super::guard::Caller;
+use super::key::{KeyDigest, KeyRing, Role};
 use super::problem::Problem;
+use super::query::{Asked, cursor, within, word};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest idempotency key, in bytes.
@@ -40,17 +42,20 @@ const LIMIT_MAX: usize = 500;
     request_body = BenchmarkForm,
     responses(
         (status = 202, body = BenchmarkEntry, description = "It is queued; `Location` is where to follow it"),
-        (status = 409, body = Problem, description = "The key stands for another benchmark"),
-        (status = 422, body = Problem, description = "The body asks for what cannot be done"),
-        (status = 503, body = Problem, description = "Too many wait already"),
+        (status = 409, description = "The key stands for another benchmark"),
+        (status = 503, description = "Too many wait already"),
     ),
 )]
 pub(super) async fn create(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let form = BenchmarkForm::read(&body).map_err(Problem::invalid)?;
+    if form.has_ad_hoc() {
+        may_describe(&caller, &app.parts.keys)?;
+    }
     let idempotency = idempotency(&headers, &form)?;
     // In microseconds, which every reader of JSON keeps exactly.
     let fresh = Seed(app.parts.clock.unix_nanos() / 1_000);
@@ -69,6 +74,28 @@ pub(super) async fn create(
     let location = HeaderValue::from_str(&link(benchmark.id)).expect("an id is ASCII");
     let entry = Json(BenchmarkEntry::from(benchmark));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], entry).into_response())
+}
+
+/// Who may make this machine call whatever address they like.
+fn may_describe(caller: &Caller, keys: &KeyRing) -> Result<(), Problem> {
+    if caller.role >= Role::Admin {
+        return Ok(());
+    }
+    let (detail, hint) = if keys.is_empty() {
+        (
+            "without keys, benchmarks name targets of the configuration".to_owned(),
+            "name one, or write `ad_hoc_targets = true` under [server] in prony.toml",
+        )
+    } else {
+        (
+            format!(
+                "only an admin may describe servers; the key's role is {}",
+                caller.role.as_str()
+            ),
+            "name a target of the configuration, or use a key whose role is admin",
+        )
+    };
+    Err(Problem::forbidden(detail, hint))
 }
 
 fn idempotency(headers: &HeaderMap, form: &BenchmarkForm) -> Result<Option<Idempotency>, Problem> {
@@ -115,35 +142,22 @@ pub(super) struct BenchmarkList {
     tag = "benchmarks",
     operation_id = "list_benchmarks",
     params(ListQuery),
-    responses((status = 200, body = BenchmarkList), (status = 400, body = Problem)),
+    responses((status = 200, body = BenchmarkList)),
 )]
 pub(super) async fn list(
     State(app): State<App>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<BenchmarkList>, Problem> {
-    let status = query.status.map(|word| status(&word)).transpose()?;
+    let known = |given: &str| word("status", given, Status::ALL, Status::as_str);
+    let status = query.status.as_deref().map(known).transpose()?;
     let filter = Filter { status, target: query.model, scenario: query.scenario };
-    let cursor = |text: String| {
-        let hint = "leave it out, or send a `next_cursor` as it came";
-        text.parse().map_err(|_| Problem::bad_request("the cursor is none of this list's", hint))
-    };
-    let before = query.cursor.map(cursor).transpose()?;
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit must be 1 to {LIMIT_MAX}"), ""));
-    }
+    let before = cursor(query.cursor)?;
+    let limit = within("limit", query.limit.unwrap_or(LIMIT_DEFAULT), 1..=LIMIT_MAX)?;
     let page = app.parts.benchmarks.list(&filter, before, limit);
     Ok(Json(BenchmarkList {
         items: page.items.into_iter().map(BenchmarkEntry::from).collect(),
         next_cursor: page.next.map(|id| id.to_string()),
     }))
-}
-
-fn status(word: &str) -> Result<Status, Problem> {
-    Status::from_word(word).ok_or_else(|| {
-        let known = Status::ALL.map(Status::as_str).join(", ");
-        Problem::bad_request(format!("no status is called `{word}`"), format!("use one of {known}"))
-    })
 }
 
 /// Tells how a benchmark stands
@@ -153,7 +167,7 @@ fn status(word: &str) -> Result<Status, Problem> {
     tag = "benchmarks",
     operation_id = "get_benchmark",
     params(("id" = String, Path, description = "The benchmark's id")),
-    responses((status = 200, body = BenchmarkEntry), (status = 404, body = Problem)),
+    responses((status = 200, body = BenchmarkEntry)),
 )]
 pub(super) async fn get(
     State(app): State<App>,
@@ -184,7 +198,7 @@ pub(super) struct Results {
     tag = "benchmarks",
     operation_id = "get_results",
     params(("id" = String, Path, description = "The benchmark's id")),
-    responses((status = 200, body = Results), (status = 404, body = Problem)),
+    responses((status = 200, body = Results)),
 )]
 pub(super) async fn results(State(app): State<App>, Id(id): Id) -> Result<Json<Results>, Problem> {
     let benchmarks = app.parts.benchmarks;
@@ -209,8 +223,7 @@ pub(super) async fn results(State(app): State<App>, Id(id): Id) -> Result<Json<R
     params(("id" = String, Path, description = "The benchmark's id")),
     responses(
         (status = 202, body = BenchmarkEntry),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "It has ended"),
+        (status = 409, description = "It has ended"),
     ),
 )]
 pub(super) async fn cancel(
@@ -231,8 +244,7 @@ pub(super) async fn cancel(
     params(("id" = String, Path, description = "The benchmark's id")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "It has not ended"),
+        (status = 409, description = "It has not ended"),
     ),
 )]
 pub(super) async fn delete(State(app): State<App>, Id(id): Id) -> Result<StatusCode, Problem> {

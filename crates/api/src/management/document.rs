@@ -1,5 +1,7 @@
 //! Every path in its place, the OpenAPI document made from them, and the page to read it.
 
+mod problems;
+
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -18,6 +20,7 @@ use utoipa_axum::routes;
 use super::extract::BODY_BYTES_MAX;
 use super::guard::{self, Guard};
 use super::key::Role;
+use super::problem::Problem;
 use super::{
     App, BASE, alerts, benchmarks, catalogue, live, pages, records, rollups, runs, silences, status,
 };
@@ -37,6 +40,7 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
                        problems. A server that listens beyond its own machine asks for a key; its \
                        role is viewer, operator or admin."
     ),
+    components(schemas(Problem)),
     modifiers(&Bearer),
     security((), ("key" = [])),
     tags(
@@ -94,8 +98,9 @@ fn paths() -> OpenApiRouter<App> {
 /// Everything there is, with `guard` before all but the health check and the API's description, and
 /// the dashboard wherever nothing else stands.
 pub(super) fn router(guard: Arc<Guard>) -> Router<App> {
-    let (guarded, document) =
+    let (guarded, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, paths()).split_for_parts();
+    problems::declare(&mut document);
     let document = Bytes::from(document.to_json().expect("the document is plain data"));
     let served = move || {
         let document = document.clone();
@@ -114,6 +119,7 @@ pub(super) fn router(guard: Arc<Guard>) -> Router<App> {
         .route(&format!("{BASE}/openapi.json"), get(served))
         .route("/docs", get(page))
         .route("/health", get(status::health))
+        .method_not_allowed_fallback(guard::wrong_method)
         .merge(guarded)
         .fallback_service(pages)
         .layer(from_fn(cautious))

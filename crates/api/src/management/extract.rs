@@ -1,15 +1,14 @@
 //! Reads requests, and says what is wrong with them as problems.
 
 use axum::RequestExt as _;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use control::BenchmarkId;
 use domain::RequestId;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -49,6 +48,22 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case("application/json")
 }
 
+/// The one name in the path, as text.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(text)| Self(text)).map_err(|error| unreadable(&error))
+    }
+}
+
+fn unreadable(error: &PathRejection) -> Problem {
+    Problem::bad_request(error.body_text(), "write the path in UTF-8, percent-encoded")
+}
+
 /// The id of a benchmark in the path.
 pub(super) struct Id(pub(super) BenchmarkId);
 
@@ -56,8 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        let Path(text) = path.map_err(|error| Problem::bad_request(error.body_text(), ""))?;
+        let Named(text) = Named::from_request_parts(parts, state).await?;
         text.parse().map(Self).map_err(|_| no_such_benchmark(&text))
     }
 }
@@ -70,8 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestOf {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Path((id, request)) =
-            path.map_err(|error| Problem::bad_request(error.body_text(), ""))?;
+        let Path((id, request)) = path.map_err(|error| unreadable(&error))?;
         let id = id.parse().map_err(|_| no_such_benchmark(&id))?;
         Ok(Self(id, request_id(&request).ok_or_else(|| no_such_request(&request))?))
     }
@@ -96,36 +109,6 @@ pub(super) fn no_such_benchmark(id: &impl std::fmt::Display) -> Problem {
         format!("there is no benchmark {id}"),
         "GET /api/v1/benchmarks lists those there are",
     )
-}
-
-/// What stands behind the question mark. A word that no path knows is refused: a filter that is
-/// spelt wrong must not list everything.
-pub(super) struct Asked<T>(pub(super) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(asked)| Self(asked)).map_err(|error| {
-            let text = error.body_text();
-            let detail = text.trim_start_matches("Failed to deserialize query string: ");
-            Problem::bad_request(detail, "/docs lists what may stand behind the `?`")
-        })
-    }
-}
-
-/// The word of a parameter among `all`.
-pub(super) fn word<T: Copy, const N: usize>(
-    name: &str,
-    given: &str,
-    all: [T; N],
-    word: fn(T) -> &'static str,
-) -> Result<T, Problem> {
-    all.into_iter().find(|one| word(*one) == given).ok_or_else(|| {
-        let known = all.map(word).join(", ");
-        Problem::bad_request(format!("{name} cannot be `{given}`"), format!("use one of {known}"))
-    })
 }
 
 /// Does what may wait for the disk, where no other answer waits with it.

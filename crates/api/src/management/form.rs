@@ -3,6 +3,7 @@
 
 mod check;
 mod list;
+mod model;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 pub use list::OneOrMany;
+pub use model::{AdHocForm, EndpointForm, ModelForm};
 
 use super::problem::Fault;
 
@@ -20,9 +22,9 @@ use super::problem::Fault;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BenchmarkForm {
-    /// Targets by name, as `GET /targets` lists them.
+    /// Targets by name, as `GET /targets` lists them; an admin may describe servers here too.
     #[schema(example = json!(["gpt-4o", "local"]))]
-    pub models: Vec<String>,
+    pub models: Vec<ModelForm>,
     /// How many users ask at a time, each again once answered; several for a sweep. Either this or
     /// `request_rate`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,11 +146,22 @@ impl BenchmarkForm {
         })
     }
 
+    /// Whether it describes servers that the configuration does not name.
+    #[must_use]
+    pub fn has_ad_hoc(&self) -> bool {
+        self.models.iter().any(|model| matches!(model, ModelForm::AdHoc(_)))
+    }
+
     /// The same with its defaults filled in; `fresh` is the seed where none is given.
     #[must_use]
     pub fn effective(mut self, fresh: Seed) -> Self {
         if self.test_scenarios.is_empty() {
             self.test_scenarios.push("short_queries".to_owned());
+        }
+        for model in &mut self.models {
+            if let ModelForm::AdHoc(form) = model {
+                form.effective();
+            }
         }
         self.seed.get_or_insert(fresh.0);
         if self.request_rate.is_some() {

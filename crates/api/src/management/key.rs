@@ -88,21 +88,43 @@ pub struct Key {
 }
 
 /// Every key that is known here. Where there is none, everybody who reaches the server may do what
-/// an operator may: then it must listen on this machine alone.
-#[derive(Clone, Debug, Default)]
-pub struct KeyRing(Vec<Key>);
+/// an operator may, or an admin if somebody said so: then it must listen on this machine alone.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+    /// What everybody may do where there is no key.
+    without: Role,
+}
+
+impl Default for KeyRing {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
 
 impl KeyRing {
     /// A ring of `keys`.
     #[must_use]
     pub const fn new(keys: Vec<Key>) -> Self {
-        Self(keys)
+        Self { keys, without: Role::Operator }
+    }
+
+    /// No key, and everybody has this role.
+    #[must_use]
+    pub const fn without_keys(role: Role) -> Self {
+        Self { keys: Vec::new(), without: role }
+    }
+
+    /// The role of everybody, where there is no key.
+    #[must_use]
+    pub fn role_of_everybody(&self) -> Option<Role> {
+        self.keys.is_empty().then_some(self.without)
     }
 
     /// Whether there is no key.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// The key that was `shown`, if it is known. Takes as long whichever it is.
@@ -110,7 +132,7 @@ impl KeyRing {
     pub fn find(&self, shown: &str) -> Option<&Key> {
         let digest = KeyDigest::of(shown);
         let mut found = None;
-        for key in &self.0 {
+        for key in &self.keys {
             if bool::from(key.digest.0.ct_eq(&digest.0)) {
                 found = Some(key);
             }

@@ -287,7 +287,7 @@ impl Watcher {
     operation_id = "watch",
     responses(
         (status = 200, body = LiveWindow, content_type = "text/event-stream"),
-        (status = 503, body = Problem, description = "Too many watch already"),
+        (status = 503, description = "Too many watch already"),
     ),
 )]
 pub(super) async fn watch(

@@ -288,6 +288,9 @@ impl From<CancelError> for Problem {
             CancelError::Ended(_) => {
                 Self::conflict(error.to_string(), "only what waits or runs can be cancelled")
             }
+            CancelError::Guest => {
+                Self::conflict(error.to_string(), "stop that process where it was started")
+            }
             CancelError::Keeper(error) => error.into(),
         }
     }

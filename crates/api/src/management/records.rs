@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{Asked, Id, RequestOf, blocking, no_such_benchmark, no_such_request, word};
+use super::extract::{Id, RequestOf, blocking, no_such_benchmark, no_such_request};
 use super::problem::Problem;
+use super::query::{Asked, cursor, within, word};
 use super::runs::with_run;
 
 /// How many records a page has where nobody says.
@@ -149,11 +150,7 @@ pub(super) struct RequestList {
     tag = "benchmarks",
     operation_id = "list_records",
     params(("id" = String, Path, description = "The benchmark's id"), RecordQuery),
-    responses(
-        (status = 200, body = RequestList),
-        (status = 400, body = Problem),
-        (status = 404, body = Problem),
-    ),
+    responses((status = 200, body = RequestList)),
 )]
 pub(super) async fn list(
     State(app): State<App>,
@@ -161,16 +158,9 @@ pub(super) async fn list(
     Asked(query): Asked<RecordQuery>,
 ) -> Result<Json<RequestList>, Problem> {
     with_run(&app, id, query.run.unwrap_or(0))?;
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit must be 1 to {LIMIT_MAX}"), ""));
-    }
+    let limit = within("limit", query.limit.unwrap_or(LIMIT_DEFAULT), 1..=LIMIT_MAX)?;
     let outcomes = query.outcome.as_deref();
     let order = query.sort.as_deref();
-    let cursor = |text: String| {
-        let hint = "leave it out, or send a `next_cursor` as it came";
-        text.parse().map_err(|_| Problem::bad_request("the cursor is none of this list's", hint))
-    };
     let question = RecordQuestion {
         benchmark: id.to_string(),
         run: query.run,
@@ -179,7 +169,7 @@ pub(super) async fn list(
         })?,
         order: order
             .map_or(Ok(Order::Started), |given| word("sort", given, Order::ALL, Order::as_str))?,
-        after: query.cursor.map(cursor).transpose()?,
+        after: cursor(query.cursor)?,
         limit,
     };
     let history = app.parts.history;
@@ -198,7 +188,7 @@ pub(super) async fn list(
         ("id" = String, Path, description = "The benchmark's id"),
         ("request_id" = String, Path, description = "The request's id"),
     ),
-    responses((status = 200, body = RequestDetail), (status = 404, body = Problem)),
+    responses((status = 200, body = RequestDetail)),
 )]
 pub(super) async fn get(
     State(app): State<App>,

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{Asked, blocking};
+use super::extract::blocking;
 use super::problem::Problem;
+use super::query::{Asked, within};
 
 /// How many points there are at most where nobody says.
 const POINTS_DEFAULT: u64 = 400;
@@ -58,13 +59,11 @@ impl RollupQuery {
                 return Err(Problem::bad_request(detail, "give one of the two"));
             }
             (Some(seconds), None) => Step::Seconds(seconds),
-            (None, points) => Step::Points(points.unwrap_or(POINTS_DEFAULT)),
+            (None, points) => {
+                let points = points.unwrap_or(POINTS_DEFAULT);
+                Step::Points(within("points", points, 1..=POINTS_MAX)?)
+            }
         };
-        if let Step::Points(points) = step
-            && !(1..=POINTS_MAX).contains(&points)
-        {
-            return Err(Problem::bad_request(format!("points must be 1 to {POINTS_MAX}"), ""));
-        }
         let filters = [
             (Dimension::Model, &self.model),
             (Dimension::Provider, &self.provider),
@@ -185,7 +184,7 @@ impl From<RollupSeries> for SeriesEntry {
     tag = "history",
     operation_id = "get_rollups",
     params(RollupQuery),
-    responses((status = 200, body = RollupAnswer), (status = 400, body = Problem)),
+    responses((status = 200, body = RollupAnswer)),
 )]
 pub(super) async fn rollups(
     State(app): State<App>,

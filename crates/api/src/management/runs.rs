@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{Asked, Id, blocking, no_such_benchmark, word};
+use super::extract::{Id, blocking, no_such_benchmark};
 use super::problem::Problem;
+use super::query::{Asked, word};
 use super::rollups::{QuantileColumns, short};
 
 /// How long after a benchmark's end no more of its records can come.
@@ -124,11 +125,7 @@ impl From<&archive::history::Timeline> for Timeline {
     tag = "benchmarks",
     operation_id = "get_timeline",
     params(("id" = String, Path, description = "The benchmark's id"), RunQuery),
-    responses(
-        (status = 200, body = Timeline),
-        (status = 400, body = Problem),
-        (status = 404, body = Problem),
-    ),
+    responses((status = 200, body = Timeline)),
 )]
 pub(super) async fn timeline(
     State(app): State<App>,
@@ -171,11 +168,7 @@ struct PercentileCurve {
     tag = "benchmarks",
     operation_id = "get_distribution",
     params(("id" = String, Path, description = "The benchmark's id"), LatencyQuery),
-    responses(
-        (status = 200, body = Distribution),
-        (status = 400, body = Problem),
-        (status = 404, body = Problem),
-    ),
+    responses((status = 200, body = Distribution)),
 )]
 pub(super) async fn distribution(
     State(app): State<App>,
@@ -217,11 +210,7 @@ pub(super) struct Heatmap {
     tag = "benchmarks",
     operation_id = "get_heatmap",
     params(("id" = String, Path, description = "The benchmark's id"), LatencyQuery),
-    responses(
-        (status = 200, body = Heatmap),
-        (status = 400, body = Problem),
-        (status = 404, body = Problem),
-    ),
+    responses((status = 200, body = Heatmap)),
 )]
 pub(super) async fn heatmap(
     State(app): State<App>,

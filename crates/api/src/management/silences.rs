@@ -2,14 +2,14 @@
 
 use alert::{Matcher, Moment, Silence, SilenceError};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
 use super::alerts::written;
-use super::extract::{Body, blocking};
+use super::extract::{Body, Named, blocking};
 use super::problem::{Fault, Problem};
 
 /// The most matchers of a silence.
@@ -89,8 +89,7 @@ pub(super) struct SilenceForm {
     request_body = SilenceForm,
     responses(
         (status = 201, body = SilenceEntry),
-        (status = 409, body = Problem, description = "There are too many already"),
-        (status = 422, body = Problem, description = "The body asks for what cannot be done"),
+        (status = 409, description = "There are too many already"),
     ),
 )]
 pub(super) async fn create(
@@ -163,11 +162,11 @@ fn fault(pointer: impl Into<String>, detail: &impl ToString) -> Problem {
     tag = "alerts",
     operation_id = "delete_silence",
     params(("id" = String, Path, description = "The silence's id")),
-    responses((status = 204, description = "It is over"), (status = 404, body = Problem)),
+    responses((status = 204, description = "It is over")),
 )]
 pub(super) async fn delete(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<StatusCode, Problem> {
     let work = move || -> Result<(), Problem> {
         let saved = {

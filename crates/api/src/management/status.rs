@@ -1,6 +1,6 @@
 //! What the server says of itself.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use collect::metrics::Form;
@@ -13,6 +13,7 @@ use super::App;
 use super::guard::Caller;
 use super::moment::rfc3339;
 use super::problem::Problem;
+use super::query::Asked;
 
 /// What there is to tell of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -75,7 +76,7 @@ pub(super) struct MetricsQuery {
 /// The metrics, in the form that was asked for.
 pub(super) async fn metrics(
     State(app): State<App>,
-    Query(query): Query<MetricsQuery>,
+    Asked(query): Asked<MetricsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());

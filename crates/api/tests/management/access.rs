@@ -11,7 +11,8 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 
-fn ring() -> KeyRing {
+/// A key for each role: `key of the ROLE`.
+pub(super) fn ring() -> KeyRing {
     let key = |role: Role| {
         let digest = KeyDigest::of(&format!("key of the {}", role.as_str()));
         Key { name: role.as_str().to_owned(), role, digest }

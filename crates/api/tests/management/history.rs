@@ -245,18 +245,20 @@ async fn what_cannot_be_told_says_why() {
       from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
     400 there is no step: take a second at least, or a point
       from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
-    400 points must be 1 to 1000
-    400 points must be 1 to 1000
+    400 points cannot be `0`
+      give a whole number from 1 to 1000
+    400 points cannot be `1001`
+      give a whole number from 1 to 1000
     400 step_seconds stands beside points
       give one of the two
     400 there would be 3600 points and at most 1000 may be; take steps of 4 s or more
       from_unix_ms and to_unix_ms say which time, step_seconds or points how fine
     400 group_by: `regoin` is no label of requests; did you mean `region`?
-    400 modle: unknown field `modle`, expected one of `from_unix_ms`, `to_unix_ms`, `step_seconds`, `points`, `group_by`, `model`, `provider`, `region`, `vantage`, `vantage_region`, `scenario`, `source`
+    400 unknown field `modle`, expected one of `from_unix_ms`, `to_unix_ms`, `step_seconds`, `points`, `group_by`, `model`, `provider`, `region`, `vantage`, `vantage_region`, `scenario`, `source`
       /docs lists what may stand behind the `?`
     404 the benchmark has no run 1
       it has 1, counted from 0
-    400 run: invalid digit found in string
+    400 run cannot be `x`: a whole number up to 18446744073709551615 is expected
       /docs lists what may stand behind the `?`
     400 metric cannot be `e2el`
       use one of ttft, tpot, itl, e2e
@@ -266,9 +268,10 @@ async fn what_cannot_be_told_says_why() {
       use one of all, succeeded, failed
     400 sort cannot be `slowest`
       use one of started, -ttft, -e2e
-    400 limit must be 1 to 500
-    400 the cursor is none of this list's
-      leave it out, or send a `next_cursor` as it came
+    400 limit cannot be `501`
+      give a whole number from 1 to 500
+    400 cursor cannot be `5`
+      leave it out, or send a `next_cursor` of this list as it came
     404 the benchmark has no run 7
       it has 1, counted from 0
     404 the benchmark has no request 00000000000000ab-10

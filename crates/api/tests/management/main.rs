@@ -1,10 +1,12 @@
 //! The management API over a real socket: what clients send, and what they are told.
 
 mod access;
+mod ad_hoc;
 mod alerts;
 mod course;
 mod document;
 mod history;
+mod hostile;
 mod pages;
 mod refusals;
 mod stream;
@@ -21,7 +23,8 @@ use api::{Management, ManagementServer};
 use archive::History;
 use collect::metrics::{Family, Kind, Labels, Sample, Value as MetricValue};
 use control::{
-    Benchmarks, Catalogue, KeeperError, MemoryKeeper, Prompts, Scenario, Subject, Target, Workshop,
+    AdHocError, AdHocTarget, Benchmarks, Catalogue, KeeperError, MemoryKeeper, Prompts, Scenario,
+    Subject, Target, Workshop,
 };
 use domain::{BoxFuture, Seed, SystemClock};
 use pace::Time;
@@ -209,7 +212,21 @@ fn catalogue() -> Catalogue {
             .map(|(name, script)| target(name, ScriptedModel::always(clock.clone(), script)))
             .into(),
         scenarios: ["short_queries", "long_documents", "code_generation"].map(scenario).into(),
+        ad_hoc: Arc::new(ad_hoc_target),
     }
+}
+
+/// A scripted model in place of any server at this machine; there is one key, `LAB_KEY`.
+fn ad_hoc_target(described: AdHocTarget) -> Result<Target, AdHocError> {
+    if !described.url.starts_with("http://127.0.0.1") {
+        return Err(AdHocError::Url("cannot be used here".to_owned()));
+    }
+    if described.key_env.as_deref().is_some_and(|variable| variable != "LAB_KEY") {
+        return Err(AdHocError::KeyEnv("is not listed".to_owned()));
+    }
+    let model = ScriptedModel::always(Arc::new(VirtualClock::new()), Script::tokens(3));
+    let (provider, region) = (described.provider.unwrap_or_default(), described.region);
+    Ok(Target { provider, region, ..target(&described.name, model) })
 }
 
 fn target(name: &str, model: ScriptedModel) -> Target {

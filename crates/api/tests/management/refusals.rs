@@ -76,7 +76,7 @@ async fn everything_that_is_wrong_with_a_body_is_told_at_once() {
       "/models/0": "no target is called `fats`; there are: fast, endless"
       "/models/2": "`fast` is named twice"
       "/test_scenarios/0": "no scenario is called `short_query`; there are: short_queries, long_documents, code_generation"
-      "/labels/": "names and values have up to 200 bytes"
+      "/labels/": "must have 1 to 200 bytes"
       "/duration_seconds": "stands beside `duration_minutes`: give one of the two"
       "/request_rate": "stands beside `concurrent_users`: give one of the two"
       "/slo/ttft_ms": "must be above zero"
@@ -165,19 +165,20 @@ async fn requests_that_fit_nothing_are_told_why() {
     POST /api/v1/benchmarks 413
       a body may have 1048576 bytes
     GET /api/v1/benchmarks?status=done 400
-      no status is called `done`
+      status cannot be `done`
       use one of queued, running, completed, failed, cancelled, interrupted
     GET /api/v1/benchmarks?modle=fast 400
-      modle: unknown field `modle`, expected one of `status`, `model`, `scenario`, `limit`, `cursor`
+      unknown field `modle`, expected one of `status`, `model`, `scenario`, `limit`, `cursor`
       /docs lists what may stand behind the `?`
     GET /api/v1/benchmarks?limit=0 400
-      limit must be 1 to 500
+      limit cannot be `0`
+      give a whole number from 1 to 500
     GET /api/v1/benchmarks?limit=x 400
-      limit: invalid digit found in string
+      limit cannot be `x`: a whole number up to 18446744073709551615 is expected
       /docs lists what may stand behind the `?`
     GET /api/v1/benchmarks?cursor=x 400
-      the cursor is none of this list's
-      leave it out, or send a `next_cursor` as it came
+      cursor cannot be `x`
+      leave it out, or send a `next_cursor` of this list as it came
     POST /api/v1/benchmarks/18867251edfa0000/cancel 404
       there is no benchmark 18867251edfa0000
       GET /api/v1/benchmarks lists those there are

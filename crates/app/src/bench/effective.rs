@@ -211,6 +211,8 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
         format: _,
         convention: _,
         goodput: _,
+        store: _,
+        no_store: _,
         no_progress: _,
         quiet: _,
     } = settings;

@@ -1,4 +1,4 @@
-//! Where a bench's records go: into its files, and into what its progress counts.
+//! Where a bench's records go: into its files, into the store, and into what its progress counts.
 
 use std::sync::Arc;
 
@@ -8,27 +8,36 @@ use store::{Recorder, RunLabel};
 
 use super::progress::Tally;
 
-/// The files of a bench, if any, and the counts of the run that is shown.
+/// The files of a bench and its place in the store, as far as it has them, and the counts of the run
+/// that is shown.
 pub(super) struct BenchRecords {
     pub(super) files: Option<Recorder>,
+    pub(super) stored: Option<Box<dyn Records>>,
     pub(super) tally: Arc<Tally>,
 }
 
 impl Records for BenchRecords {
     fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
-        self.files.as_mut().map_or(Ok(()), |files| files.begin(run))
+        self.files.as_mut().map_or(Ok(()), |files| files.begin(run))?;
+        self.stored.as_mut().map_or(Ok(()), |stored| stored.begin(run))
     }
 
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         self.tally.add(exchange);
-        self.files.as_mut().map_or(Ok(()), |files| Ok(files.write(exchange, label)?))
+        let filed = self.files.as_mut().map_or(Ok(()), |files| files.write(exchange, label));
+        let stored = self.stored.as_mut().map_or(Ok(()), |stored| stored.write(exchange, label));
+        Ok(filed?).and(stored)
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
-        self.files.as_mut().map_or(Ok(()), |files| Ok(files.tick(now)?))
+        let filed = self.files.as_mut().map_or(Ok(()), |files| files.tick(now));
+        let stored = self.stored.as_mut().map_or(Ok(()), |stored| stored.tick(now));
+        Ok(filed?).and(stored)
     }
 
     fn end(&mut self) -> Result<(), RecordsError> {
-        self.files.as_mut().map_or(Ok(()), Records::end)
+        let filed = self.files.as_mut().map_or(Ok(()), Records::end);
+        let stored = self.stored.as_mut().map_or(Ok(()), Records::end);
+        filed.and(stored)
     }
 }

@@ -110,6 +110,16 @@ impl Results {
         }
     }
 
+    /// The run added last, as it is told to programs.
+    pub(crate) fn last(&self) -> Option<serde_json::Value> {
+        self.benchmark.runs.last().map(|run| json::run(run, self.benchmark.anchor))
+    }
+
+    /// The settings that figures depend on.
+    pub(crate) const fn config(&self) -> &serde_json::Value {
+        &self.benchmark.config
+    }
+
     /// Whether no run has been added.
     pub(crate) const fn is_empty(&self) -> bool {
         self.benchmark.runs.is_empty()

@@ -237,6 +237,13 @@ pub(crate) struct OutputSettings {
     /// Whose meaning the figures have: prony, vllm, aiperf or guidellm [default: prony]
     #[arg(long, value_name = "WHOSE", hide_possible_values = true)]
     pub(crate) convention: Option<ConventionKind>,
+    /// The store that keeps the bench, through the server that has it open where there is one
+    /// [default: that of prony.toml; where there is none, prony-data]
+    #[arg(long, value_name = "DIR", overrides_with = "no_store")]
+    pub(crate) store: Option<PathBuf>,
+    /// Keep the bench in no store
+    #[arg(long, overrides_with = "store")]
+    pub(crate) no_store: bool,
     /// Show no progress
     #[arg(long)]
     pub(crate) no_progress: bool,

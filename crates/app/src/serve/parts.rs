@@ -23,13 +23,13 @@ const INTAKE_RECORDS: usize = 65_536;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps what is collected.
-pub(super) struct Collecting {
-    pub(super) collector: Arc<Collector>,
+pub(crate) struct Collecting {
+    pub(crate) collector: Arc<Collector>,
     worker: JoinHandle<Result<RecordKeeper, Unkept<DurableError>>>,
 }
 
 impl Collecting {
-    pub(super) fn start(archive: &Archive, clock: &Arc<dyn Clock>) -> Result<Self, UserError> {
+    pub(crate) fn start(archive: &Archive, clock: &Arc<dyn Clock>) -> Result<Self, UserError> {
         let settings = Settings { intake_records: INTAKE_RECORDS, ..Settings::default() };
         let keeper = archive.record_keeper();
         let (collector, worker) = Collector::new(&settings, Arc::clone(clock), keeper);
@@ -38,7 +38,7 @@ impl Collecting {
     }
 
     /// Keeps what is left, and ends.
-    pub(super) fn finish(self) -> Outcome {
+    pub(crate) fn finish(self) -> Outcome {
         self.collector.close();
         match self.worker.join() {
             Ok(Ok(_)) => Ok(Exit::Success),

@@ -7,7 +7,7 @@ use domain::Clock;
 use provider::Provider;
 
 use super::target::{Means, TargetSettings};
-use super::{Settings, scenario};
+use super::{Settings, ad_hoc, scenario};
 use crate::bench::subject::ready_engine;
 use crate::engine_source::{self, EmbeddedSettings};
 
@@ -17,11 +17,15 @@ impl Settings {
     pub(crate) fn catalogue(&self, clock: &Arc<dyn Clock>) -> Catalogue {
         let targets = self.targets.iter().map(|settings| target(settings, clock)).collect();
         let scenarios = scenario::named().into_iter().chain(self.scenarios.iter().cloned());
-        Catalogue { targets, scenarios: scenarios.collect() }
+        Catalogue {
+            targets,
+            scenarios: scenarios.collect(),
+            ad_hoc: ad_hoc::maker(self.server.ad_hoc_keys.clone(), Arc::clone(clock)),
+        }
     }
 }
 
-fn target(settings: &TargetSettings, clock: &Arc<dyn Clock>) -> Target {
+pub(super) fn target(settings: &TargetSettings, clock: &Arc<dyn Clock>) -> Target {
     let url_host = match &settings.means {
         Means::Remote(target) => Some(target.url.host.clone()),
         Means::Embedded { .. } => None,

@@ -90,6 +90,7 @@ impl ScheduleSettings {
         let max_tokens = self.max_tokens.map(u64::from);
         Spec {
             targets: self.targets.clone(),
+            ad_hoc: Vec::new(),
             scenarios: vec![self.scenario.clone()],
             loads: vec![Load::Closed(closed)],
             protocol: Protocol { seed, max_tokens, ..Protocol::until(stop) },

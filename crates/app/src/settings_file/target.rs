@@ -103,13 +103,7 @@ fn remote(table: &mut Table<'_>) -> Option<Target> {
     let base = match BaseUrl::parse(&url) {
         Ok(base) => base,
         Err(error) => {
-            // A URL may hold credentials, so it is not repeated.
-            let reason = match error {
-                TargetError::Url { reason, .. } => reason,
-                TargetError::Header { .. } | TargetError::Certificate(_) => error.to_string(),
-            };
-            let hint = "write it like http://127.0.0.1:8000";
-            table.refuse("url", format!("cannot be used: {reason}"), hint);
+            table.refuse("url", unusable(error), "write it like http://127.0.0.1:8000");
             return None;
         }
     };
@@ -117,14 +111,8 @@ fn remote(table: &mut Table<'_>) -> Option<Target> {
         let hint = "leave `ca_file` and `insecure` out, or write https://";
         table.refuse("url", "goes without TLS, and there are settings about it", hint);
     }
-    let mut target =
-        Target::new(base, format.unwrap_or_else(|| provider::probe::likely_format(&url)));
-    target.options = RequestOptions {
-        extra_body,
-        include_usage: true,
-        limit_field: hosted::limit_field(&target.url.host),
-        ..RequestOptions::default()
-    };
+    let mut target = plain(base, format.unwrap_or_else(|| provider::probe::likely_format(&url)));
+    target.options.extra_body = extra_body;
     target.key = key;
     target.headers = headers.into_iter().collect();
     target.http = if http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
@@ -136,6 +124,24 @@ fn remote(table: &mut Table<'_>) -> Option<Target> {
         table.refuse("headers", format!("cannot be sent: {error}"), "");
     }
     Some(target)
+}
+
+/// What is wrong with a URL. It may hold credentials, so it is not repeated.
+pub(super) fn unusable(error: TargetError) -> String {
+    let reason = match error {
+        TargetError::Url { reason, .. } => reason,
+        TargetError::Header { .. } | TargetError::Certificate(_) => error.to_string(),
+    };
+    format!("cannot be used: {reason}")
+}
+
+/// A server of which no more is known than where it is and how it is spoken to.
+pub(super) fn plain(base: BaseUrl, format: WireFormat) -> Target {
+    let limit_field = hosted::limit_field(&base.host);
+    let mut target = Target::new(base, format);
+    target.options =
+        RequestOptions { include_usage: true, limit_field, ..RequestOptions::default() };
+    target
 }
 
 /// The key, by the variable or the file that holds it: the configuration itself holds none.

@@ -19,4 +19,5 @@ mod signals;
 mod accuracy;
 mod scripts;
 mod serving;
+mod keeping;
 mod monitoring;

@@ -28,6 +28,7 @@ const FIGURES: &[(&str, &str)] = &[
     ),
     (r"\n +─+ TTFT.*", "\n[headings]"),
     (r"\nwarning: (.*\n)+  help: .*\n", "\n[warnings]\n"),
+    (r"kept as [0-9a-f]{16} in", "kept as [id] in"),
     (r" {2,}", "  "),
 ];
 
@@ -89,6 +90,7 @@ fn a_bench_prints_a_block_a_run_and_a_table_over_them() {
     [warnings]
     ! model: small, the first the server lists
     ! endpoint: /v1/chat/completions (--endpoint-type chooses another)
+    ! kept as [id] in prony-data
     exit code 0
     ");
 }

@@ -150,8 +150,17 @@ fn a_killed_server_loses_nothing_and_says_what_was_interrupted() {
     sim.stop();
 
     let served = Served::resume(desk);
+    until("what was measured has been summed up", || {
+        integer(&served.benchmark(&id)["progress"]["completed"]) >= 100
+    });
     let found = served.benchmark(&id);
     assert_eq!(found["status"], "interrupted");
+    let results = served.get(&format!("/api/v1/benchmarks/{id}/results"));
+    let runs = items(&results["runs"]);
+    assert_eq!(runs.len(), 1, "{results}");
+    assert_eq!(runs[0]["completed"], found["progress"]["completed"]);
+    assert_eq!(runs[0]["verdict"]["doubts"][0]["name"], "cut_short", "{}", runs[0]["verdict"]);
+    assert!(runs[0]["median_ttft_ms"].as_f64().expect("there is a median") >= 5.0);
     let desk = served.stop();
     let exported = desk.prony(&format!("export --run {id}"));
     let kept: BTreeSet<String> = exported
@@ -165,8 +174,32 @@ fn a_killed_server_loses_nothing_and_says_what_was_interrupted() {
     let safe = log.iter().filter(|(_, record)| ended(record).is_some_and(|end| end <= safe_until));
     let safe: Vec<&String> = safe.map(|(id, _)| id).collect();
     assert!(safe.len() >= 100, "the simulation logged {} such requests", safe.len());
+    assert_eq!(kept.len() as u64, integer(&runs[0]["completed"]));
     let lost: Vec<_> = safe.iter().filter(|id| !kept.contains(**id)).collect();
     assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), safe.len());
+}
+
+#[test]
+fn a_benchmark_that_has_just_ended_is_deleted_while_another_runs() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 5ms --itl 1ms");
+    let served = Served::start(desk, &sim.url);
+    let short = served.create(&json!({
+        "models": ["sim"], "test_scenarios": ["short_queries"],
+        "concurrent_users": 4, "num_requests": 100, "duration_minutes": 5,
+    }));
+    let long = served.create(&benchmark(60.0, 8));
+    until("the first has ended and the second runs", || {
+        served.benchmark(&long)["status"] == "running"
+    });
+    let (status, answer) =
+        served.call("DELETE", &format!("/api/v1/benchmarks/{short}"), &json!({}));
+    assert_eq!(status, 204, "{answer}");
+    let desk = served.stop();
+    let sql = "SELECT run_id, count(*) > 0 AS some FROM requests GROUP BY 1";
+    let counts = desk.prony_in(&[], &["query", "--format", "csv", sql]);
+    assert_eq!(counts.stdout, format!("run_id,some\n{long},true\n"), "{}", counts.stderr);
+    sim.stop();
 }
 
 #[test]
@@ -183,4 +216,30 @@ fn a_store_has_one_writer_and_a_server_says_who_it_is() {
     let open = desk.prony("serve --config open.toml --host 0.0.0.0 --port 0");
     assert_eq!(open.code, Some(2), "{}", open.stderr);
     assert!(open.stderr.contains("there is no key"), "{}", open.stderr);
+}
+
+#[test]
+fn a_described_server_is_asked_and_after_a_restart_too_but_only_where_the_file_allows_it() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 5ms --itl 1ms");
+    let elsewhere = json!({ "url": sim.url, "model": "sim", "name": "lab" });
+    let ask = |stop: (&str, u64)| json!({ "models": [elsewhere.clone()], "concurrent_users": 2, stop.0: stop.1 });
+    let served = Served::start(desk, "http://127.0.0.1:9");
+    let (status, answer) = served.call("POST", "/api/v1/benchmarks", &ask(("num_requests", 5)));
+    assert_eq!(status, 403, "{answer}");
+    let desk = served.stop();
+
+    desk.write("prony.toml", "[server]\nad_hoc_targets = true\n");
+    let served = Served::resume(desk);
+    let first = served.create(&ask(("duration_minutes", 5)));
+    let second = served.create(&ask(("num_requests", 5)));
+    until("the first runs", || served.benchmark(&first)["status"] == "running");
+    let served = Served::resume(served.stop());
+    until("the second is completed", || served.benchmark(&second)["status"] == "completed");
+    assert_eq!(served.benchmark(&first)["status"], "interrupted");
+    let results = served.get(&format!("/api/v1/benchmarks/{second}/results"));
+    let run = &items(&results["runs"])[0];
+    assert_eq!((text(&run["target"]), integer(&run["completed"])), ("lab", 5));
+    served.stop();
+    sim.stop();
 }

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::{
-    Benchmark, BenchmarkId, Benchmarks, Catalogue, Idempotency, Keeper, MemoryKeeper, Problem,
-    Prompts, Protocol, Scenario, Spec, Status, Subject, Submission, Submitted, Target, Workshop,
+    AdHocError, Benchmark, BenchmarkId, Benchmarks, Catalogue, Idempotency, Keeper, MemoryKeeper,
+    Problem, Prompts, Protocol, Scenario, Spec, Status, Subject, Submission, Submitted, Target,
+    Workshop,
 };
 use domain::{Clock, Model};
 use load::{Closed, Load, Stop};
@@ -42,6 +43,7 @@ impl Desk {
         let catalogue = Catalogue {
             targets: [fast].into_iter().chain(targets).collect(),
             scenarios: ["short_queries", "code_generation"].map(scenario).into(),
+            ad_hoc: Arc::new(|_| Err(AdHocError::Url("nobody describes any here".to_owned()))),
         };
         let workshop = Workshop {
             region: "".into(),
@@ -166,6 +168,7 @@ fn spec(targets: &[&str], users: &[u64], stop: Stop) -> Spec {
         Load::Closed(Closed { users, think: Duration::ZERO, requests_per_user: None })
     };
     Spec {
+        ad_hoc: Vec::new(),
         targets: targets.iter().map(|&name| name.to_owned()).collect(),
         scenarios: vec!["short_queries".to_owned()],
         loads: users.iter().map(closed).collect(),

@@ -1,6 +1,7 @@
 //! Taking benchmarks in, finding them, and forgetting them.
 
 use control::{DeleteError, Filter, KeeperError, SubmitError};
+use domain::Exchange;
 
 use super::*;
 
@@ -109,6 +110,14 @@ impl Keeper for ReadOnly {
 
     fn runs(&self, _: BenchmarkId) -> Result<Vec<Value>, KeeperError> {
         Ok(Vec::new())
+    }
+
+    fn records(
+        &self,
+        _: BenchmarkId,
+        _: &mut dyn FnMut(u64, &Exchange),
+    ) -> Result<(), KeeperError> {
+        Ok(())
     }
 
     fn remove(&self, _: BenchmarkId) -> Result<(), KeeperError> {

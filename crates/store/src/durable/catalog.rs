@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::DurableError;
 pub use document::Document;
-pub(crate) use manifest::{Change, NewPartition, Partition};
+pub(crate) use manifest::{Change, Manifest, NewPartition, Partition};
 pub use rollup::{RollupPoint, RollupRange, RollupRow};
 pub use run::{Run, RunStatus};
 

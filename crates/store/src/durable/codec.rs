@@ -6,11 +6,13 @@
 mod decode;
 mod encode;
 
-pub(crate) use decode::decode;
+pub use decode::decode;
 pub(crate) use encode::Encoder;
 
 use analysis::Origin;
 use domain::{CountSource, FinishReason, Vantage};
+
+use super::provenance::Entry;
 
 /// The first byte of every batch.
 const VERSION: u8 = 1;
@@ -32,6 +34,14 @@ mod has {
     pub(super) const RETRYABLE: u64 = 1 << 12;
     pub(super) const HELD: u64 = 1 << 13;
     pub(super) const RETRIED: u64 = 1 << 14;
+}
+
+/// Records in bytes, as [`decode`] reads them.
+#[must_use]
+pub fn encode<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
+    let mut encoder = Encoder::default();
+    entries.into_iter().for_each(|entry| encoder.push(entry));
+    encoder.finish()
 }
 
 // A value's code is its place here: append only.

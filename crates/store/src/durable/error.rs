@@ -82,12 +82,6 @@ pub enum DurableError {
         /// Its id.
         id: String,
     },
-    /// Records of a run are not rolled up yet, and stay in the log until they are.
-    #[error("records of run `{id}` are still being taken in")]
-    RunBusy {
-        /// The run.
-        id: String,
-    },
     /// A query could not be answered.
     #[error("{message}")]
     Query {
@@ -145,7 +139,6 @@ impl DurableError {
             Self::TooLarge { .. } => "lower the longest answer asked for",
             Self::UnknownRun { .. } => "name one of the runs that the store lists",
             Self::RunExists { .. } => "give the run another id",
-            Self::RunBusy { .. } => "try again in a moment",
             Self::Query { .. } => {
                 "the tables are `requests` and `runs`; `DESCRIBE requests` lists the columns"
             }

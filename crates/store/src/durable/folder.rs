@@ -12,6 +12,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::DurableError;
 
@@ -161,7 +162,7 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(DurableError::file("open", &path))?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -181,6 +182,25 @@ impl Lock {
         written.map_err(DurableError::file("write", &path))?;
         Ok(Self { _file: file })
     }
+
+    /// Whether some process holds the lock of the store in `root`.
+    pub(crate) fn is_held(root: &Path) -> bool {
+        let file = File::open(root.join("LOCK"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+/// Locks a file. Whoever only asks whether it is locked has it for an instant.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    const TRIES: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 /// Waits until the device has the names in a folder.

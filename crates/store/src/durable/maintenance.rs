@@ -76,7 +76,7 @@ impl Maintenance {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, DurableError> {
         let partitions = folder.partitions();
-        let (_, counting) = catalog.manifest()?;
+        let counting = catalog.manifest()?.partitions;
         let retired = catalog.retired(u64::MAX)?;
         let known: std::collections::BTreeSet<&str> = counting
             .iter()
@@ -107,7 +107,7 @@ impl Maintenance {
     ) -> Result<(), DurableError> {
         let now = self.clock.unix_nanos();
         if let Some(keep) = retention.records {
-            let (_, partitions) = self.catalog.manifest()?;
+            let partitions = self.catalog.manifest()?.partitions;
             let limit = now.saturating_sub(nanos(keep));
             let retire: Vec<&Partition> = partitions
                 .iter()
@@ -126,9 +126,10 @@ impl Maintenance {
         if files.is_empty() { Ok(()) } else { self.catalog.forget_retired(&files) }
     }
 
-    /// Forgets a run and every record of it. The log must hold none.
-    pub(crate) fn delete_run(&self, id: &str) -> Result<u64, DurableError> {
-        let (_, partitions) = self.catalog.manifest()?;
+    /// Forgets a run and its records: those in partitions, and those in the log up to segment
+    /// `last`.
+    pub(crate) fn delete_run(&self, id: &str, last: u64) -> Result<(), DurableError> {
+        let partitions = self.catalog.manifest()?.partitions;
         let touched: Vec<&Partition> = partitions
             .iter()
             .filter(|partition| partition.file.rows_by_run.contains_key(id))
@@ -141,10 +142,8 @@ impl Maintenance {
             }
         }
         let add = self.publish(drafts)?;
-        let deleted = touched.iter().filter_map(|partition| partition.file.rows_by_run.get(id));
-        let deleted = deleted.sum();
-        self.change(Change { add, retire: touched, forget_run: Some(id), ..Change::default() })?;
-        Ok(deleted)
+        let forget_run = Some((id, last));
+        self.change(Change { add, retire: touched, forget_run, ..Change::default() })
     }
 
     /// Writes the rows of partitions of one hour into a new one, but for those of a run.

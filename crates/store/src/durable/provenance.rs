@@ -1,5 +1,6 @@
 //! Where a record comes from: what its exchange does not say of itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::{Exchange, WallAnchor};
@@ -55,6 +56,11 @@ impl StoredRecord {
     #[must_use]
     pub fn entry(&self) -> Entry<'_> {
         Entry { provenance: &self.provenance, exchange: &self.exchange, anchor: STORED_ANCHOR }
+    }
+
+    /// Whether it belongs to one of `runs`.
+    pub(crate) fn is_of(&self, runs: &BTreeSet<String>) -> bool {
+        self.provenance.run.as_deref().is_some_and(|run| runs.contains(run))
     }
 
     /// When the request ended, in nanoseconds since 1970.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 
 use super::DurableError;
-use super::catalog::{Catalog, Document, Partition, RollupPoint, RollupRange, Run};
+use super::catalog::{Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run};
 use super::filter::RecordFilter;
-use super::folder::Folder;
+use super::folder::{Folder, Lock};
 use super::log::replay::Segments;
 use super::partition;
 use super::provenance::StoredRecord;
@@ -67,7 +67,7 @@ impl Reader {
     /// # Errors
     /// Where the catalog or the log's folder cannot be read.
     pub fn size(&self) -> Result<(u64, u64), DurableError> {
-        let (position, partitions) = self.catalog.manifest()?;
+        let Manifest { position, partitions, .. } = self.catalog.manifest()?;
         let sealed: u64 = partitions.iter().map(|partition| partition.file.rows()).sum();
         let known = position.rolled_up.unwrap_or(0).saturating_sub(position.sequence);
         let bytes: u64 = partitions.iter().map(|partition| partition.file.bytes).sum();
@@ -78,6 +78,12 @@ impl Reader {
             log_bytes += entry.and_then(|entry| entry.metadata()).map_or(0, |file| file.len());
         }
         Ok((sealed + known, bytes + log_bytes))
+    }
+
+    /// Whether a process has the store open to write. Where none has, nothing is running in it.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        Lock::is_held(self.folder.root())
     }
 
     /// The run of that id.
@@ -172,6 +178,14 @@ impl Reader {
         Ok(count)
     }
 
+    /// How many records a run has.
+    pub(crate) fn count(&self, run: &str) -> Result<u64, DurableError> {
+        let snapshot = self.snapshot()?;
+        let sealed = snapshot.partitions.iter().filter_map(|one| one.file.rows_by_run.get(run));
+        let of_run = |record: &&StoredRecord| record.provenance.run.as_deref() == Some(run);
+        Ok(sealed.sum::<u64>() + snapshot.tail.iter().filter(of_run).count() as u64)
+    }
+
     /// Hands over the records that pass the filter, and returns how many there are. They come by no
     /// order that can be relied on.
     ///
@@ -211,8 +225,8 @@ impl Reader {
     /// What the store holds now.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, DurableError> {
         for _ in 0..TRIES {
-            let (position, partitions) = self.catalog.manifest()?;
-            let tail = match self.tail(position.segment, position.sequence) {
+            let Manifest { position, partitions, forgotten } = self.catalog.manifest()?;
+            let mut tail = match self.tail(position.segment, position.sequence) {
                 // It was sealed after the catalog was read.
                 Err(DurableError::File { source, .. })
                     if source.kind() == io::ErrorKind::NotFound =>
@@ -222,6 +236,7 @@ impl Reader {
                 other => other?,
             };
             if self.catalog.position()?.segment == position.segment {
+                tail.retain(|record| !record.is_of(&forgotten));
                 return Ok(Snapshot { folder: self.folder.partitions(), partitions, tail });
             }
         }

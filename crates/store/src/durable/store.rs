@@ -173,19 +173,16 @@ impl Store {
     /// stays in the rollups.
     ///
     /// # Errors
-    /// Where there is no such run, or records of it cannot be told from others' yet.
+    /// Where there is no such run, or what it has cannot be read or written anew.
     pub fn delete_run(&self, id: &str) -> Result<u64, DurableError> {
         let upkeep = self.upkeep();
         let last = self.log.close_segment()?;
-        upkeep.work.seal(last, &mut Maintained::default())?;
-        if self.catalog.position()?.segment < last {
-            return Err(DurableError::RunBusy { id: id.to_owned() });
+        let records = self.reader.count(id)?;
+        if records == 0 && self.catalog.run(id)?.is_none() {
+            return Err(DurableError::UnknownRun { id: id.to_owned() });
         }
-        let is_known = self.catalog.run(id)?.is_some();
-        match upkeep.work.delete_run(id)? {
-            0 if !is_known => Err(DurableError::UnknownRun { id: id.to_owned() }),
-            records => Ok(records),
-        }
+        upkeep.work.delete_run(id, last)?;
+        Ok(records)
     }
 
     /// Keeps a document, in place of an earlier one of the same kind and id.

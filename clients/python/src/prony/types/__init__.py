@@ -11,6 +11,7 @@ from prony.types.alert import (
     Silence,
 )
 from prony.types.benchmark import (
+    AdHocTarget,
     Benchmark,
     BenchmarkError,
     BenchmarkProgress,
@@ -71,6 +72,7 @@ from prony.types.server import (
 )
 
 __all__ = [
+    "AdHocTarget",
     "Alert",
     "AlertRule",
     "Availability",

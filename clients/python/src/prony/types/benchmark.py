@@ -15,8 +15,26 @@ class Slo(TypedDict, total=False):
     e2e_ms: float
 
 
+class _AdHocTarget(TypedDict):
+    url: str
+    model: str
+
+
+class AdHocTarget(_AdHocTarget, total=False):
+    """A server that the configuration does not name; only an admin may put one under load.
+
+    ``key_env`` names a variable of the server's environment, one that its ``ad_hoc_keys`` lists.
+    """
+
+    name: str
+    provider: str
+    endpoint: Literal["chat", "completions", "messages"]
+    region: str
+    key_env: str
+
+
 class _BenchmarkRequest(TypedDict):
-    models: list[str]
+    models: list[str | AdHocTarget]
 
 
 class BenchmarkRequest(_BenchmarkRequest, total=False):

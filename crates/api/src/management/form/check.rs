@@ -1,20 +1,25 @@
 //! Whether a benchmark can be made of what was asked for: everything that stands in the way.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use analysis::Slo;
-use control::{Catalogue, Protocol, Spec};
+use control::{AdHocError, Catalogue, Protocol, Spec, Target};
 use domain::Seed;
 use load::{Arrivals, Closed, Load, Open, Stop};
 
-use super::{ArrivalsForm, BenchmarkForm, OneOrMany, SloForm, escaped, fault};
+use super::{
+    AdHocForm, ArrivalsForm, BenchmarkForm, ModelForm, OneOrMany, SloForm, escaped, fault,
+};
 use crate::management::problem::Fault;
 
 /// The most runs of a benchmark.
 const RUNS_MAX: usize = 1_000;
 /// The most users of one load: each is a task with its state, some kilobytes.
 const USERS_MAX: u64 = 1_000_000;
+/// The rates of one load, in requests a second: beyond these, gaps are no times any more.
+const RATES: RangeInclusive<f64> = 1e-6..=1e6;
 /// The longest a run may last.
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The longest name and label, in bytes.
@@ -29,7 +34,7 @@ impl BenchmarkForm {
     /// Everything that stands in the way.
     pub fn check(&self, catalogue: &Catalogue) -> Result<Spec, Vec<Fault>> {
         let mut check = Check { form: self, faults: Vec::new() };
-        check.names(catalogue);
+        let ad_hoc = check.names(catalogue);
         check.labels();
         let stop = check.stop();
         let loads = check.loads();
@@ -49,8 +54,9 @@ impl BenchmarkForm {
         if check.faults.is_empty() {
             check.plans(&protocol, &loads);
         }
-        let (targets, scenarios) = (self.models.clone(), self.test_scenarios.clone());
-        let spec = Spec { targets, scenarios, loads, protocol };
+        let targets = self.models.iter().map(ModelForm::name).collect();
+        let scenarios = self.test_scenarios.clone();
+        let spec = Spec { targets, ad_hoc, scenarios, loads, protocol };
         if spec.runs() > RUNS_MAX {
             let runs = spec.runs();
             check.add("", &format!("makes {runs} runs; a benchmark has at most {RUNS_MAX}"));
@@ -70,38 +76,93 @@ impl Check<'_> {
         self.faults.push(fault(pointer, detail.to_owned()));
     }
 
-    fn names(&mut self, catalogue: &Catalogue) {
+    /// Whether everything that is named is there; makes targets of what is described.
+    fn names(&mut self, catalogue: &Catalogue) -> Vec<Target> {
         if self.form.models.is_empty() {
             self.add("/models", "name at least one target");
         }
-        let known = catalogue.targets.iter().map(|target| &*target.name).collect::<Vec<_>>();
-        let has = |name: &str| catalogue.target(name).is_some();
-        self.each_known("models", "target", &self.form.models, &known, &has);
-        let known = catalogue.scenarios.iter().map(|scenario| &*scenario.name).collect::<Vec<_>>();
-        let has = |name: &str| catalogue.scenario(name).is_some();
-        self.each_known("test_scenarios", "scenario", &self.form.test_scenarios, &known, &has);
-        if self.form.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
-            self.add("/name", &format!("is longer than {NAME_BYTES_MAX} bytes"));
+        let known: Vec<&str> = catalogue.targets.iter().map(|target| &*target.name).collect();
+        let mut ad_hoc = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (place, model) in self.form.models.iter().enumerate() {
+            let (pointer, name) = (format!("/models/{place}"), model.name());
+            match model {
+                ModelForm::Named(_) if !known.contains(&&*name) => {
+                    self.unknown(&pointer, "target", &name, &known);
+                    continue;
+                }
+                ModelForm::Named(_) => {}
+                ModelForm::AdHoc(form) => {
+                    ad_hoc.extend(self.ad_hoc(&pointer, &name, form, catalogue));
+                }
+            }
+            self.once(&mut seen, &pointer, name);
+        }
+        let known: Vec<&str> = catalogue.scenarios.iter().map(|listed| &*listed.name).collect();
+        let mut seen = BTreeSet::new();
+        for (place, name) in self.form.test_scenarios.iter().enumerate() {
+            let pointer = format!("/test_scenarios/{place}");
+            if catalogue.scenario(name).is_none() {
+                self.unknown(&pointer, "scenario", name, &known);
+            } else {
+                self.once(&mut seen, &pointer, name.clone());
+            }
+        }
+        if let Some(name) = &self.form.name {
+            self.text("/name", name);
+        }
+        ad_hoc
+    }
+
+    fn unknown(&mut self, pointer: &str, kind: &str, name: &str, known: &[&str]) {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        self.add(pointer, &format!("no {kind} is called `{name}`; there are: {known}"));
+    }
+
+    fn once(&mut self, seen: &mut BTreeSet<String>, pointer: &str, name: String) {
+        if seen.contains(&name) {
+            self.add(pointer, &format!("`{name}` is named twice"));
+        }
+        seen.insert(name);
+    }
+
+    fn ad_hoc(
+        &mut self,
+        pointer: &str,
+        name: &str,
+        form: &AdHocForm,
+        catalogue: &Catalogue,
+    ) -> Option<Target> {
+        let before = self.faults.len();
+        let of_name = format!("{pointer}/name");
+        if name.contains(|letter: char| letter.is_whitespace() || letter == ',') {
+            self.add(&of_name, "has spaces or commas; give it a name that has none");
+        } else if catalogue.target(name).is_some() {
+            self.add(&of_name, &format!("`{name}` is a target of the configuration: use another"));
+        }
+        self.text(&of_name, name);
+        for (key, text) in form.labels() {
+            self.text(&format!("{pointer}/{key}"), text);
+        }
+        match (catalogue.ad_hoc)(form.target(name)) {
+            Ok(target) => (self.faults.len() == before).then_some(target),
+            Err(error) => {
+                let key = match error {
+                    AdHocError::Url(_) => "url",
+                    AdHocError::KeyEnv(_) => "key_env",
+                };
+                self.add(&format!("{pointer}/{key}"), &error.to_string());
+                None
+            }
         }
     }
 
-    fn each_known(
-        &mut self,
-        key: &str,
-        kind: &str,
-        names: &[String],
-        known: &[&str],
-        has: &dyn Fn(&str) -> bool,
-    ) {
-        let mut seen = BTreeSet::new();
-        for (place, name) in names.iter().enumerate() {
-            let pointer = format!("/{key}/{place}");
-            if !has(name) {
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                self.add(&pointer, &format!("no {kind} is called `{name}`; there are: {known}"));
-            } else if !seen.insert(name) {
-                self.add(&pointer, &format!("`{name}` is named twice"));
-            }
+    /// A text that lists and terminals show.
+    fn text(&mut self, pointer: &str, text: &str) {
+        if text.is_empty() || text.len() > NAME_BYTES_MAX {
+            self.add(pointer, &format!("must have 1 to {NAME_BYTES_MAX} bytes"));
+        } else if text.contains(char::is_control) {
+            self.add(pointer, "has control characters");
         }
     }
 
@@ -110,9 +171,10 @@ impl Check<'_> {
             self.add("/labels", &format!("there may be {LABELS_MAX}"));
         }
         for (name, value) in &self.form.labels {
-            if name.is_empty() || name.len().max(value.len()) > NAME_BYTES_MAX {
-                let detail = format!("names and values have up to {NAME_BYTES_MAX} bytes");
-                self.add(&format!("/labels/{}", escaped(name)), &detail);
+            let pointer = format!("/labels/{}", escaped(name));
+            self.text(&pointer, name);
+            if !value.is_empty() {
+                self.text(&pointer, value);
             }
         }
     }
@@ -182,6 +244,10 @@ impl Check<'_> {
         let form = self.form;
         if rates.is_empty() {
             self.add("/request_rate", "is empty");
+        }
+        if rates.iter().any(|rate| *rate > 0.0 && !RATES.contains(rate)) {
+            let (least, most) = (RATES.start(), RATES.end());
+            self.add("/request_rate", &format!("must lie between {least} and {most}"));
         }
         let arrivals = match (form.arrivals, form.burstiness) {
             (Some(ArrivalsForm::Poisson | ArrivalsForm::Constant), Some(_)) => {

@@ -1,6 +1,6 @@
 //! Which partitions count, and how far the log has gone into them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -16,6 +16,17 @@ pub(crate) struct Position {
     pub(crate) sequence: u64,
     /// The sequence after the last record that is in the rollups; `None` where nobody rolls up.
     pub(crate) rolled_up: Option<u64>,
+}
+
+/// What counts at one moment.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    /// How far the log has been dealt with.
+    pub(crate) position: Position,
+    /// The partitions that count, by time.
+    pub(crate) partitions: Vec<Partition>,
+    /// The runs whose records in the log no longer count.
+    pub(crate) forgotten: BTreeSet<String>,
 }
 
 /// A Parquet file of records that ended in one hour.
@@ -60,8 +71,8 @@ pub(crate) struct Change<'a> {
     pub(crate) retire: Vec<&'a Partition>,
     /// The segment and the sequence that the log has been dealt with up to.
     pub(crate) sealed: Option<(u64, u64)>,
-    /// A run that is forgotten.
-    pub(crate) forget_run: Option<&'a str>,
+    /// A run that is forgotten, and the last segment of the log that may have records of it.
+    pub(crate) forget_run: Option<(&'a str, u64)>,
     /// When this is, in nanoseconds since 1970.
     pub(crate) now_unix_ns: u64,
 }
@@ -72,9 +83,15 @@ impl Catalog {
         position(&self.lock())
     }
 
-    /// How far the log has been dealt with, and the partitions that count, by time.
-    pub(crate) fn manifest(&self) -> Result<(Position, Vec<Partition>), DurableError> {
-        self.read(|connection| Ok((position(connection)?, partitions(connection)?)))
+    /// What counts now.
+    pub(crate) fn manifest(&self) -> Result<Manifest, DurableError> {
+        self.read(|connection| {
+            Ok(Manifest {
+                position: position(connection)?,
+                partitions: partitions(connection)?,
+                forgotten: forgotten(connection)?,
+            })
+        })
     }
 
     /// Changes what counts.
@@ -91,9 +108,15 @@ impl Catalog {
             if let Some((segment, sequence)) = change.sealed {
                 set(connection, SEGMENT, segment)?;
                 set(connection, SEQUENCE, sequence)?;
+                let sql = "DELETE FROM forgotten WHERE segment <= ?";
+                connection.execute(sql, [signed(segment)])?;
             }
-            if let Some(run) = change.forget_run {
+            if let Some((run, segment)) = change.forget_run {
                 connection.execute("DELETE FROM run WHERE id = ?", [run])?;
+                if position(connection)?.segment < segment {
+                    let sql = "INSERT OR REPLACE INTO forgotten (run, segment) VALUES (?, ?)";
+                    connection.execute(sql, params![run, signed(segment)])?;
+                }
             }
             Ok(())
         })
@@ -145,6 +168,12 @@ fn set(connection: &Connection, key: &str, value: u64) -> Result<(), DurableErro
 /// Notes how far records are in the rollups.
 pub(super) fn set_rolled_up(connection: &Connection, sequence: u64) -> Result<(), DurableError> {
     set(connection, ROLLED_UP, sequence)
+}
+
+fn forgotten(connection: &Connection) -> Result<BTreeSet<String>, DurableError> {
+    let mut statement = connection.prepare_cached("SELECT run FROM forgotten")?;
+    let runs = statement.query_map([], |row| row.get(0))?;
+    Ok(runs.collect::<Result<_, _>>()?)
 }
 
 fn add(connection: &Connection, file: &NewPartition) -> Result<(), DurableError> {

@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::durable::DurableError;
 
 /// What turns each version of the schema into the next one. Append only.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE position (
         key TEXT PRIMARY KEY,
         value INTEGER NOT NULL
@@ -71,7 +72,14 @@ const STEPS: &[&str] = &["
         data BLOB NOT NULL,
         PRIMARY KEY (resolution_s, series, start_unix_s)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE forgotten (
+        run TEXT PRIMARY KEY,
+        segment INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// How many steps were taken, as SQLite keeps it for us.
 fn version(connection: &Connection) -> Result<u32, DurableError> {

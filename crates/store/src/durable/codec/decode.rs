@@ -17,7 +17,7 @@ use crate::durable::provenance::{Provenance, StoredRecord};
 ///
 /// # Errors
 /// Where the bytes are not those of a batch; the records before are handed over.
-pub(crate) fn decode(payload: &[u8], mut take: impl FnMut(StoredRecord)) -> Result<(), Malformed> {
+pub fn decode(payload: &[u8], mut take: impl FnMut(StoredRecord)) -> Result<(), Malformed> {
     let mut bytes = Bytes::new(payload);
     if bytes.byte()? != VERSION {
         return Err(Malformed("its version is not known"));

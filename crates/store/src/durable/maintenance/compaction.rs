@@ -17,7 +17,7 @@ const LATE_S: u64 = 600;
 impl Maintenance {
     /// Merges what is worth merging. A partition that cannot be read is left as it is.
     pub(crate) fn compact(&self, done: &mut Maintained) -> Result<(), DurableError> {
-        let (_, partitions) = self.catalog.manifest()?;
+        let partitions = self.catalog.manifest()?.partitions;
         let now_s = self.clock.unix_nanos() / 1_000_000_000;
         for mut group in groups(&partitions, now_s) {
             self.leave_out_damaged(&mut group, done)?;

@@ -2,14 +2,14 @@
 
 use super::{Maintained, Maintenance, Writers, lay_aside};
 use crate::durable::DurableError;
-use crate::durable::catalog::Change;
+use crate::durable::catalog::{Change, Manifest};
 use crate::durable::folder;
 use crate::durable::log::replay::{Report, Segment, Segments};
 
 impl Maintenance {
     /// Seals the segments up to number `last`, one after the other, as far as they are rolled up.
     pub(crate) fn seal(&self, last: u64, done: &mut Maintained) -> Result<(), DurableError> {
-        let position = self.catalog.position()?;
+        let Manifest { position, forgotten, .. } = self.catalog.manifest()?;
         let segments = Segments::list(&self.folder.log(), position.segment)?;
         let is_ahead = |end| position.rolled_up.is_some_and(|rolled_up| end > rolled_up);
         let mut next = position.sequence;
@@ -21,6 +21,9 @@ impl Maintenance {
             let mut writers = Writers::new(self);
             let mut records = 0;
             segments.read_segment(segment, &mut report, |_, record| {
+                if record.is_of(&forgotten) {
+                    return Ok(());
+                }
                 records += 1;
                 writers.push(&record)
             })?;
