@@ -7,8 +7,9 @@
 //! benchmarks: [`status`] is the table of what may become of one, [`benchmark`] what is known of
 //! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept,
 //! [`recovery`] what is left of one that the process did not outlive; [`benchmarks`] is the queue
-//! and the register, and [`worker`] works the queue off. Read the
-//! modules in this order.
+//! and the register, and [`worker`] works the queue off. What is done again and again, by a
+//! [`timetable`], are canaries: [`canary`] makes their runs of the same `case` as the worker. Read
+//! the modules in this order.
 
 pub mod protocol;
 pub mod prompts;
@@ -23,10 +24,15 @@ pub mod catalogue;
 pub mod keeper;
 pub mod recovery;
 pub mod benchmarks;
+mod case;
 pub mod worker;
+
+pub mod timetable;
+pub mod canary;
 
 pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submission};
 pub use benchmarks::{Benchmarks, CancelError, DeleteError, Filter, Page, SubmitError, Submitted};
+pub use canary::{Beside, Canaries, LeftOut, Round, RoundOutcome, RoundRecords, Schedule, Tally};
 pub use catalogue::{Catalogue, Opener, Scenario, Target};
 pub use keeper::{Keeper, KeeperError, MemoryKeeper};
 pub use progress::{Current, Progress};
@@ -35,5 +41,6 @@ pub use protocol::Protocol;
 pub use recording::{Opening, Records, RecordsError};
 pub use status::{Event, Status};
 pub use subject::Subject;
+pub use timetable::Timetable;
 pub use trial::{Measured, Spent, Trial, TrialError};
 pub use worker::Workshop;
