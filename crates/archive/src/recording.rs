@@ -1,4 +1,4 @@
-//! Takes a benchmark's records from the load to the collector, and holds the load up rather than
+//! Takes the records of runs from the load to the collector, and holds the load up rather than
 //! lose one.
 
 use std::sync::Arc;
@@ -17,11 +17,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How long records may wait for a keeper that cannot keep them.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The records of a benchmark, on their way to a collector.
+/// The records of a benchmark or a canary, on their way to a collector.
 pub struct Recording {
     collector: Arc<Collector>,
     clock: Arc<dyn Clock>,
-    benchmark: Arc<str>,
+    /// Canaries have none.
+    benchmark: Option<Arc<str>>,
     pending: Vec<Record>,
     ticket: Option<Ticket>,
     run: Option<Run>,
@@ -29,7 +30,7 @@ pub struct Recording {
 
 /// The run under way.
 struct Run {
-    tag: Arc<RunTag>,
+    tag: Option<Arc<RunTag>>,
     series: Series,
     live: Arc<Live>,
     tokens: u64,
@@ -41,8 +42,13 @@ impl Recording {
     /// Records of the benchmark of that id, for `collector`.
     #[must_use]
     pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: &str) -> Self {
-        let benchmark = benchmark.into();
-        Self { collector, clock, benchmark, pending: Vec::new(), ticket: None, run: None }
+        Self { benchmark: Some(benchmark.into()), ..Self::of_canary(collector, clock) }
+    }
+
+    /// Records of a canary, which belong to no benchmark.
+    #[must_use]
+    pub fn of_canary(collector: Arc<Collector>, clock: Arc<dyn Clock>) -> Self {
+        Self { collector, clock, benchmark: None, pending: Vec::new(), ticket: None, run: None }
     }
 
     /// Hands over what waits, as soon as there is room for it.
@@ -73,12 +79,13 @@ impl Recording {
 impl Records for Recording {
     fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
         let tracked = self.collector.track(&run.series);
+        let tag = self.benchmark.as_ref().map(|benchmark| RunTag {
+            benchmark: Arc::clone(benchmark),
+            index: run.label.run,
+            load: Arc::clone(&run.label.load),
+        });
         self.run = Some(Run {
-            tag: Arc::new(RunTag {
-                benchmark: Arc::clone(&self.benchmark),
-                index: run.label.run,
-                load: Arc::clone(&run.label.load),
-            }),
+            tag: tag.map(Arc::new),
             series: run.series.clone(),
             live: Arc::clone(&run.live),
             tokens: 0,
@@ -96,7 +103,7 @@ impl Records for Recording {
         }
         self.pending.push(Record {
             series: Arc::clone(&run.tracked),
-            run: Some(Arc::clone(&run.tag)),
+            run: run.tag.clone(),
             origin: label.origin,
             exchange: exchange.clone(),
         });
