@@ -21,9 +21,12 @@ pub mod recording;
 
 pub mod rounds;
 
+pub mod availability;
+
 pub mod history;
 
 pub use archive::Archive;
+pub use availability::AvailabilityBook;
 pub use benchmarks::BenchmarkKeeper;
 pub use history::{History, HistoryError};
 pub use recording::Recording;

@@ -8,8 +8,8 @@
 //! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept,
 //! [`recovery`] what is left of one that the process did not outlive; [`benchmarks`] is the queue
 //! and the register, and [`worker`] works the queue off. What is done again and again, by a
-//! [`timetable`], are canaries: [`canary`] makes their runs of the same `case` as the worker. Read
-//! the modules in this order.
+//! [`timetable`], are canaries: [`canary`] makes their runs of the same `case` as the worker, and
+//! [`availability`] is what those come to. Read the modules in this order.
 
 pub mod protocol;
 pub mod prompts;
@@ -29,7 +29,9 @@ pub mod worker;
 
 pub mod timetable;
 pub mod canary;
+pub mod availability;
 
+pub use availability::{Availability, Condition, Ledger};
 pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submission};
 pub use benchmarks::{Benchmarks, CancelError, DeleteError, Filter, Page, SubmitError, Submitted};
 pub use canary::{Beside, Canaries, LeftOut, Round, RoundOutcome, RoundRecords, Schedule, Tally};

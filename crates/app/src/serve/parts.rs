@@ -84,7 +84,7 @@ impl Work {
         let Self { benchmarks, catalogue, collector, clock, region, stop } = self;
         let records = move |id: control::BenchmarkId| {
             let recording =
-                Recording::new(Arc::clone(&collector), Arc::clone(&clock), &id.to_string());
+                Recording::new(Arc::clone(&collector), Arc::clone(&clock), Some(&id.to_string()));
             Ok(Box::new(recording) as Box<dyn control::Records>)
         };
         let workshop = Workshop {
