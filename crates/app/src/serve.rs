@@ -2,8 +2,11 @@
 //! goes on, and raises alerts.
 //!
 //! Each part has a thread of its own, so that none is measured with another: [`parts`] are those
-//! threads; [`live`] tells what goes on to everyone who watches; [`watch`] evaluates alert rules.
+//! threads; [`canary`] asks targets again and again; [`live`] tells what goes on to everyone who
+//! watches; [`watch`] evaluates alert rules.
 
+mod canary;
+mod canary;
 mod live;
 mod parts;
 mod watch;
@@ -14,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::management::{KeyRing, LiveFeed, Management, ManagementServer, StoreFacts, form};
-use archive::{Archive, History};
+use archive::{Archive, AvailabilityBook, History};
 use clap::Args;
 use collect::resource::{Gpus, Sampler, families};
 use control::Benchmarks;
@@ -25,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::{Collecting, Working};
 use crate::failure::{Exit, FREE_PORT, UserError};
-use crate::settings_file::Settings;
+use crate::settings_file::{ScheduleSettings, Settings};
 use crate::signal::Interrupts;
 use crate::stored::store_error;
 use crate::{Outcome, limit, output};
@@ -117,9 +120,22 @@ async fn serve(
         catalogue: Arc::clone(&catalogue),
         collector: Arc::clone(&collector),
         clock: Arc::clone(&clock),
-        region,
+        region: Arc::clone(&region),
         stop: stop.clone(),
     })?;
+    let canary = canary::Watching::start(
+        &archive,
+        canary::Watch {
+            schedules: config.canaries(),
+            catalogue: Arc::clone(&catalogue),
+            benchmarks: Arc::clone(&benchmarks),
+            collector: Arc::clone(&collector),
+            clock: Arc::clone(&clock),
+            region,
+            stop: stop.clone(),
+        },
+    )?;
+    let canary_rounds = canary.counts();
     let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
     let feed = Arc::new(LiveFeed::new(stop.clone()));
@@ -140,11 +156,14 @@ async fn serve(
         catalogue,
         live: feed,
         history: History::new(archive.reader().clone()),
+        availability,
         alerts,
         keep_alerts,
         keys: Arc::new(KeyRing::new(config.server.keys.clone())),
         metrics: Arc::new(move || {
             let mut all = collector.families();
+            all.extend(observer.families());
+            all.push(canary_rounds());
             all.extend(
                 sampler
                     .as_ref()
@@ -170,6 +189,8 @@ async fn serve(
     };
     server.run(management.router(), interrupted, GRACE).await;
     working.join();
+    parts::join(canaries);
+    canary.join();
     upkeep.join();
     let kept = collecting.finish();
     while let Some(ended) = tasks.join_next().await {

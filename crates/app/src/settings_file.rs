@@ -108,8 +108,9 @@ impl Settings {
     fn of(mut root: Table<'_>) -> Self {
         let (targets, scenarios) = (root.tables("targets"), root.tables("scenarios"));
         let names = Names::of(&targets, &scenarios);
-        let targets = targets.into_iter().filter_map(TargetSettings::read).collect();
-        let scenarios = scenarios.into_iter().filter_map(scenario::read).collect();
+        let targets: Vec<_> = targets.into_iter().filter_map(TargetSettings::read).collect();
+        let scenarios: Vec<_> = scenarios.into_iter().filter_map(scenario::read).collect();
+        let names = names.knowing(&targets, &scenarios);
         let schedule = |table| ScheduleSettings::read(table, &names);
         let schedules = root.tables("schedules").into_iter().filter_map(schedule).collect();
         let alerts = AlertSettings::read(&mut root);

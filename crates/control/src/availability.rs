@@ -9,7 +9,7 @@ use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 use std::time::Duration;
 
-use analysis::interval::{Interval, Proportion};
+use analysis::{Interval, Proportion};
 
 use crate::canary::{Round, RoundOutcome};
 
@@ -400,7 +400,7 @@ mod tests {
         // 9 of 39 failed, where 1 in 100 may.
         let left = hour.budget_left().expect("it was asked");
         assert!((left - (1.0 - 9.0 / 39.0 / 0.01)).abs() < 1e-9, "{left}");
-        let minutes = |count| Duration::from_secs(60 * count);
+        let minutes = |count: u64| Duration::from_secs(60 * count);
         let last = |count| ledger.availability("gpt", minutes(count), now).expect("it was asked");
         assert_eq!(last(9).condition(), Condition::Down);
         assert_eq!(ledger.availability("gpt", minutes(5), now - 600).expect("a lane").share(), None);

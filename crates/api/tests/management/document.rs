@@ -42,6 +42,7 @@ async fn the_document_describes_every_path() {
     insta::assert_snapshot!(paths, @r#"
     get /api/v1/alert-rules: list_alert_rules 200
     get /api/v1/alerts: list_alerts 200
+    get /api/v1/availability: get_availability 200 404
     get /api/v1/benchmarks: list_benchmarks 200 400
     post /api/v1/benchmarks: create_benchmark 202 409 422 503
     delete /api/v1/benchmarks/{id}: delete_benchmark 204 404 409

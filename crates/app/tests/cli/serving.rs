@@ -15,8 +15,8 @@ use crate::desk::{Desk, integer, items, text};
 const SAFE_AFTER_NANOS: u64 = 200_000_000;
 
 /// A server at work, and a simulated model as its target `sim`.
-struct Served {
-    desk: Desk,
+pub(crate) struct Served {
+    pub(crate) desk: Desk,
     program: Program,
     url: String,
 }
@@ -24,10 +24,14 @@ struct Served {
 impl Served {
     /// Starts a server whose target is at `target`.
     fn start(desk: Desk, target: &str) -> Self {
-        desk.write(
-            "prony.toml",
-            format!("[targets.sim]\nurl = \"{target}/v1\"\nmodel = \"sim\"\nregion = \"eu\"\n"),
-        );
+        Self::start_with(desk, target, "")
+    }
+
+    /// Starts it with `more` in its configuration.
+    pub(crate) fn start_with(desk: Desk, target: &str, more: &str) -> Self {
+        let target =
+            format!("[targets.sim]\nurl = \"{target}/v1\"\nmodel = \"sim\"\nregion = \"eu\"\n");
+        desk.write("prony.toml", target + more);
         Self::resume(desk)
     }
 
@@ -38,7 +42,7 @@ impl Served {
         Self { desk, program, url }
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
         let host = self.url.trim_start_matches("http://");
         let mut socket = TcpStream::connect(host).expect("it listens");
         let body = body.to_string();
@@ -55,24 +59,24 @@ impl Served {
         (status.expect("an answer has a status"), body.to_owned())
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let (status, body) = self.call("GET", path, &json!({}));
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).expect("it is JSON")
     }
 
-    fn create(&self, body: &Value) -> String {
+    pub(crate) fn create(&self, body: &Value) -> String {
         let (status, answer) = self.call("POST", "/api/v1/benchmarks", body);
         assert_eq!(status, 202, "{answer}");
         let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
         text(&answer["id"]).to_owned()
     }
 
-    fn benchmark(&self, id: &str) -> Value {
+    pub(crate) fn benchmark(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/benchmarks/{id}"))
     }
 
-    fn stop(self) -> Desk {
+    pub(crate) fn stop(self) -> Desk {
         self.program.interrupt();
         let end = self.program.finish();
         assert_eq!(end.code, Some(0), "{}", end.stderr);
