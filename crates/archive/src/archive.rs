@@ -10,7 +10,7 @@ use store::durable::{
     DurableError, Reader, Recovery, RollupRow, Store, StoreSettings, StoredRecord,
 };
 
-use crate::{BenchmarkKeeper, RecordKeeper, RoundKeeper, benchmarks, rollup, series};
+use crate::{BenchmarkKeeper, RecordKeeper, benchmarks, rollup, series};
 
 /// How many records are rolled up at a time after a crash.
 const CATCH_UP_RECORDS: u64 = 100_000;
@@ -49,12 +49,6 @@ impl Archive {
     #[must_use]
     pub fn benchmark_keeper(&self) -> BenchmarkKeeper {
         BenchmarkKeeper::new(Arc::clone(&self.store))
-    }
-
-    /// Keeps the rounds of canaries.
-    #[must_use]
-    pub fn round_keeper(&self) -> RoundKeeper {
-        RoundKeeper::new(Arc::clone(&self.store))
     }
 
     /// Forgets a benchmark and every record of it, and returns how many those were.

@@ -2,7 +2,7 @@
 //!
 //! Of the rollups: [`rollups`] answers charts, [`History::readings`] alert rules; [`mod@grid`] picks the
 //! windows that either reads. Of the records: [`run`] is one run of a benchmark, looked at as a
-//! whole, and [`records`] its requests one by one. Of the rounds of canaries: [`availability`]. Everything reads files and may take its time: not
+//! whole, and [`records`] its requests one by one. Everything reads files and may take its time: not
 //! for the threads that serve many.
 
 pub mod grid;
@@ -14,14 +14,11 @@ mod readings;
 pub mod records;
 pub mod run;
 
-pub mod availability;
-
 use std::sync::Arc;
 
 use analysis::rollup::Resolution;
 use store::durable::{DurableError, Reader};
 
-pub use availability::{Availability, Downtime, Period, State};
 pub use grid::{GridError, POINTS_MAX, Step};
 pub use records::{Cursor, Order, Outcomes, RecordPage, RecordQuestion};
 pub use rollups::{Quantiles, RollupQuestion, RollupSeries, Rollups};

@@ -3,9 +3,9 @@
 //! It joins the durable store to whoever fills it and whoever asks: `collect` hands over records and
 //! what they add up to, `control` its benchmarks. [`series`] and [`rollup`] say how a series and a
 //! window are written down; [`archive`](mod@archive) opens a store and brings it up to date;
-//! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes the records
-//! of runs from the load to the collector; [`rounds`] keeps what became of canaries; [`history`] answers what is asked of it all. Read the modules in
-//! this order.
+//! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes the records of
+//! runs from the load to the collector; [`availability`] keeps what became of canaries; [`history`]
+//! answers what is asked of it all. Read the modules in this order.
 
 pub mod series;
 
@@ -19,8 +19,6 @@ pub mod benchmarks;
 
 pub mod recording;
 
-pub mod rounds;
-
 pub mod availability;
 
 pub mod history;
@@ -31,4 +29,3 @@ pub use benchmarks::BenchmarkKeeper;
 pub use history::{History, HistoryError};
 pub use recording::Recording;
 pub use records::RecordKeeper;
-pub use rounds::RoundKeeper;

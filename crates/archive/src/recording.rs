@@ -39,16 +39,11 @@ struct Run {
 }
 
 impl Recording {
-    /// Records of the benchmark of that id, for `collector`.
+    /// Records of the benchmark of that id, or of a canary, for `collector`.
     #[must_use]
-    pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: &str) -> Self {
-        Self { benchmark: Some(benchmark.into()), ..Self::of_canary(collector, clock) }
-    }
-
-    /// Records of a canary, which belong to no benchmark.
-    #[must_use]
-    pub fn of_canary(collector: Arc<Collector>, clock: Arc<dyn Clock>) -> Self {
-        Self { collector, clock, benchmark: None, pending: Vec::new(), ticket: None, run: None }
+    pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: Option<&str>) -> Self {
+        let benchmark = benchmark.map(Arc::from);
+        Self { collector, clock, benchmark, pending: Vec::new(), ticket: None, run: None }
     }
 
     /// Hands over what waits, as soon as there is room for it.

@@ -1,6 +1,5 @@
 //! The history of a store, held against the same figures computed from every record.
 
-mod availability;
 mod readings;
 mod rollups;
 mod runs;
