@@ -56,7 +56,7 @@ fn a_target_that_goes_down_and_comes_back_is_seen_by_its_canary() {
     assert_eq!((&downtime["to"], text(&downtime["schedule"])), (&Value::Null, "canary"));
 
     let port = address.rsplit(':').next().expect("a port");
-    let sim = served.desk.sim(&format!("--ttft 5ms --itl 1ms --port {port}"));
+    let sim = served.desk.sim_at(port, "--ttft 5ms --itl 1ms");
     until("the alert is resolved", || alerts(&served).is_empty());
     until("the downtime has ended", || {
         served.get("/api/v1/availability")["items"][0]["downtimes"][0]["to"].is_string()
