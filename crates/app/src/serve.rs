@@ -6,7 +6,6 @@
 //! watches; [`watch`] evaluates alert rules.
 
 mod canary;
-mod canary;
 mod live;
 mod parts;
 mod watch;
@@ -123,19 +122,20 @@ async fn serve(
         region: Arc::clone(&region),
         stop: stop.clone(),
     })?;
-    let canary = canary::Watching::start(
-        &archive,
-        canary::Watch {
-            schedules: config.canaries(),
-            catalogue: Arc::clone(&catalogue),
-            benchmarks: Arc::clone(&benchmarks),
-            collector: Arc::clone(&collector),
-            clock: Arc::clone(&clock),
-            region,
-            stop: stop.clone(),
-        },
-    )?;
-    let canary_rounds = canary.counts();
+    let availability =
+        AvailabilityBook::open(Arc::clone(archive.store())).map_err(|error| store_error(&error))?;
+    let observer = Arc::new(canary::Observer::new(availability.clone()));
+    let canaries = canary::Sending {
+        schedules: config.schedules.iter().flat_map(ScheduleSettings::schedules).collect(),
+        benchmarks: Arc::clone(&benchmarks),
+        catalogue: Arc::clone(&catalogue),
+        collector: Arc::clone(&collector),
+        clock: Arc::clone(&clock),
+        region,
+        observer: Arc::clone(&observer),
+        stop: stop.clone(),
+    }
+    .start()?;
     let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
     let feed = Arc::new(LiveFeed::new(stop.clone()));
@@ -163,7 +163,6 @@ async fn serve(
         metrics: Arc::new(move || {
             let mut all = collector.families();
             all.extend(observer.families());
-            all.push(canary_rounds());
             all.extend(
                 sampler
                     .as_ref()
@@ -190,7 +189,6 @@ async fn serve(
     server.run(management.router(), interrupted, GRACE).await;
     working.join();
     parts::join(canaries);
-    canary.join();
     upkeep.join();
     let kept = collecting.finish();
     while let Some(ended) = tasks.join_next().await {

@@ -272,10 +272,8 @@ impl Ledger {
 
     /// Counts a round, and returns what it changed.
     pub fn note(&mut self, round: &Round) -> (LaneId, &Lane, Change) {
-        let id = LaneId {
-            target: Arc::clone(&round.target),
-            schedule: Arc::clone(&round.schedule),
-        };
+        let id =
+            LaneId { target: Arc::clone(&round.target), schedule: Arc::clone(&round.schedule) };
         let lane = self.0.entry(id.clone()).or_default();
         let change = lane.note(round);
         (id, lane, change)
@@ -403,7 +401,10 @@ mod tests {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let last = |count| ledger.availability("gpt", minutes(count), now).expect("it was asked");
         assert_eq!(last(9).condition(), Condition::Down);
-        assert_eq!(ledger.availability("gpt", minutes(5), now - 600).expect("a lane").share(), None);
+        assert_eq!(
+            ledger.availability("gpt", minutes(5), now - 600).expect("a lane").share(),
+            None
+        );
         let first = ledger.availability("gpt", minutes(30), START_S + 1_800).expect("a lane");
         assert_eq!((first.condition(), first.measured), (Condition::Up, 1.0));
         assert_eq!(first.budget_left(), Some(1.0));
@@ -448,10 +449,8 @@ mod tests {
         ledger.note(&asked(1_440, 1, 0));
         let now = START_S + DAY_S + 120;
         let days = ledger.days("gpt", 3, now);
-        let told: Vec<_> = days
-            .iter()
-            .map(|day| (day.from_unix_s, day.to_unix_s, day.condition()))
-            .collect();
+        let told: Vec<_> =
+            days.iter().map(|day| (day.from_unix_s, day.to_unix_s, day.condition())).collect();
         assert_eq!(
             told,
             [

@@ -136,7 +136,7 @@ const fn word(condition: Condition) -> &'static str {
 #[schema(as = Downtime)]
 struct DowntimeEntry {
     /// The schedule that found it so.
-    schedule: Arc<str>,
+    schedule: String,
     /// When the first round was due that it did not answer.
     from: String,
     /// When the next was due that it answered; null where there was none yet.
@@ -169,13 +169,12 @@ pub(super) struct AvailabilityList {
 
 fn found(ledger: &Ledger, target: &str, now_s: u64) -> Option<TargetAvailability> {
     let windows = WINDOWS.map(|window| ledger.availability(target, window, now_s));
-    let windows: Vec<_> =
-        windows.into_iter().flatten().map(AvailabilityEntry::from).collect();
+    let windows: Vec<_> = windows.into_iter().flatten().map(AvailabilityEntry::from).collect();
     if windows.is_empty() {
         return None;
     }
     let downtime = |(schedule, down): (Arc<str>, Downtime)| DowntimeEntry {
-        schedule,
+        schedule: schedule.as_ref().to_owned(),
         from: rfc3339(down.from_unix_nanos),
         to: down.to_unix_nanos.map(rfc3339),
         rounds: down.rounds,
@@ -209,12 +208,12 @@ pub(super) async fn availability(
         let detail = format!("there is no target `{target}`");
         return Err(Problem::not_found(detail, "GET /api/v1/targets lists those there are"));
     }
-    let is_asked_for =
-        |name: &&String| target.as_ref().is_none_or(|target| target == *name);
+    let is_asked_for = |name: &&String| target.as_ref().is_none_or(|target| target == *name);
     let names = catalogue.targets.iter().map(|target| &target.name).filter(is_asked_for);
     let now_s = app.parts.clock.unix_nanos() / 1_000_000_000;
-    let items = app.parts.availability.ask(|ledger| {
-        names.filter_map(|name| found(ledger, name, now_s)).collect()
-    });
+    let items = app
+        .parts
+        .availability
+        .ask(|ledger| names.filter_map(|name| found(ledger, name, now_s)).collect());
     Ok(Json(AvailabilityList { items }))
 }

@@ -308,13 +308,19 @@ async fn availability_is_what_canaries_found() {
     assert_eq!(fast["target"], "fast");
     let hour = &fast["windows"][0];
     assert_eq!((&hour["window_seconds"], &hour["share"]), (&json!(3_600), &json!(0.9)));
-    assert_eq!((&hour["checks"], &hour["failed"], &hour["rounds"]), (&json!(30), &json!(3), &json!(30)));
+    assert_eq!(
+        (&hour["checks"], &hour["failed"], &hour["rounds"]),
+        (&json!(30), &json!(3), &json!(30))
+    );
     assert_eq!((&hour["measured"], &hour["condition"]), (&json!(0.5), &json!("degraded")));
     let left = hour["budget_left"].as_f64().expect("it was measured");
     assert!((left + 9.0).abs() < 1e-9, "{left}");
     let days = fast["days"].as_array().expect("a list");
     assert_eq!((days.len(), &days[28]["condition"]), (30, &json!("unmeasured")));
-    assert_eq!((&days[29]["share"], &days[29]["start_unix_ms"]), (&json!(0.9), &json!(START_S * 1_000)));
+    assert_eq!(
+        (&days[29]["share"], &days[29]["start_unix_ms"]),
+        (&json!(0.9), &json!(START_S * 1_000))
+    );
     assert_eq!(
         fast["downtimes"],
         json!([{

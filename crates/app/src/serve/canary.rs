@@ -167,9 +167,9 @@ fn news(round: &Round) -> Option<String> {
         RoundOutcome::LeftOut { why: LeftOut::Benchmark, .. } => Some(format!(
             "canary {schedule}: {target} is under a benchmark, and not asked meanwhile"
         )),
-        RoundOutcome::LeftOut { rounds, why: LeftOut::Late } => Some(format!(
-            "warning: canary {schedule}: {rounds} rounds for {target} were missed"
-        )),
+        RoundOutcome::LeftOut { rounds, why: LeftOut::Late } => {
+            Some(format!("warning: canary {schedule}: {rounds} rounds for {target} were missed"))
+        }
         RoundOutcome::LeftOut { why: LeftOut::Unable(problem), .. } => Some(format!(
             "warning: canary {schedule}: {target} cannot be asked: {}\n  help: {}",
             problem.detail, problem.hint

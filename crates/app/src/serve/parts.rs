@@ -145,7 +145,7 @@ fn look_after(
     Some(wrong)
 }
 
-pub(super) /// A runtime for the thread that asks for it.
+/// A runtime for the thread that asks for it.
 pub(super) fn runtime() -> Result<Runtime, UserError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -163,11 +163,11 @@ pub(super) fn thread<T: Send + 'static>(
         .map_err(|error| unstarted("thread", &error))
 }
 
-pub(super) fn unstarted(what: &str, error: &io::Error) -> UserError {
+fn unstarted(what: &str, error: &io::Error) -> UserError {
     UserError::new(Exit::Other, format!("cannot start a {what}: {error}"))
 }
 
-pub(super) pub(super) fn join(thread: JoinHandle<()>) {
+pub(super) fn join(thread: JoinHandle<()>) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }

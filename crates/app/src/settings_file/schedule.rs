@@ -56,7 +56,7 @@ impl Names {
 
 /// `[schedules.NAME]`
 #[derive(Debug)]
-pub(super) struct ScheduleSettings {
+pub(crate) struct ScheduleSettings {
     /// What it is called.
     name: String,
     /// Whom it asks, each in a run of its own.
@@ -76,7 +76,7 @@ pub(super) struct ScheduleSettings {
     /// The share of requests that are to be answered well.
     objective: f64,
     /// What it does about a benchmark of the same target.
-    pub(crate) beside: Beside,
+    beside: Beside,
 }
 
 impl ScheduleSettings {
