@@ -373,7 +373,7 @@ usual_rules = false
         target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
         target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
         scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
-        schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m
+        schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m; objective 99.9%
         alerts    no rules
         "#);
         assert_snapshot!(faults(""), @r#"

@@ -366,6 +366,14 @@ requests = 0
                     during_benchmarks = \"wait\"\n\
                     [schedules.b]\nevery = \"1m\"\nscenario = \"exact\"\ntarget = \"local\"\n";
         let targets = TARGETS.replace("[targets.broken]\n", "");
-        assert_snapshot!(faults(&format!("{targets}{text}")), @r#""#);
+        assert_snapshot!(faults(&format!("{targets}{text}")), @r"
+        error: prony.toml cannot be used:
+          line 10: `schedules.a.scenario` has lengths in tokens, and nothing counts those of `gpt`
+            help: set `scenarios.exact.tokenizer`
+          line 11: `schedules.a.objective` leaves nothing to fail, or nothing to be held
+            help: 99.9% allows for 43 minutes a month
+          line 12: `schedules.a.during_benchmarks` is none of the words for it
+            help: there are skip, run
+        ");
     }
 }
