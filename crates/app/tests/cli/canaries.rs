@@ -77,10 +77,15 @@ fn a_target_that_goes_down_and_comes_back_is_seen_by_its_canary() {
 
     let desk = served.stop();
     assert_eq!(desk.prony("runs list").stderr, "there are no runs yet\n");
-    let sql = "SELECT source, count(*) FILTER (WHERE outcome = 'success') > 1 AS answered, \
-               count(*) FILTER (WHERE outcome <> 'success') > 0 AS failed FROM requests GROUP BY 1";
+    let sql = "SELECT source, count(run_id) AS of_runs, \
+               count(*) FILTER (WHERE error_kind IS NULL) > 1 AS answered, \
+               count(error_kind) > 0 AS failed FROM requests GROUP BY 1";
     let counts = desk.prony_in(&[], &["query", "--format", "csv", sql]);
-    assert_eq!(counts.stdout, "source,answered,failed\ncanary,true,true\n", "{}", counts.stderr);
+    assert_eq!(
+        counts.stdout, "source,of_runs,answered,failed\ncanary,0,true,true\n",
+        "{}",
+        counts.stderr
+    );
     sim.stop();
 }
 
