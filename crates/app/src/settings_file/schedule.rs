@@ -132,7 +132,7 @@ impl ScheduleSettings {
             scenario: self.scenario.clone(),
             every: self.every,
             timeout: self.timeout,
-            load: Load::Closed(closed),
+            load: Load::Closed(closed.clone()),
             protocol: protocol.clone(),
             beside: self.beside,
             objective: self.objective,
