@@ -31,6 +31,11 @@ fn hour(served: &Served) -> Value {
     items(&found["items"]).first().map(|found| found["windows"][0].clone()).unwrap_or_default()
 }
 
+/// What `key` of the last hour counts; 0 before the first round.
+fn count(served: &Served, key: &str) -> u64 {
+    hour(served)[key].as_u64().unwrap_or_default()
+}
+
 fn alerts(served: &Served) -> Vec<String> {
     let alerts = served.get("/api/v1/alerts");
     let firing = items(&alerts["items"]).iter().filter(|alert| alert["state"] == "firing");
@@ -43,13 +48,13 @@ fn a_target_that_goes_down_and_comes_back_is_seen_by_its_canary() {
     let sim = desk.sim("--ttft 5ms --itl 1ms");
     let address = sim.url.clone();
     let served = Served::start_with(desk, &address, FILE);
-    until("it was asked", || integer(&hour(&served)["checks"]) >= 2);
+    until("it was asked", || count(&served, "checks") >= 2);
     let up = hour(&served);
     assert_eq!((&up["share"], &up["condition"]), (&json!(1.0), &json!("up")));
     assert!(alerts(&served).is_empty());
 
     sim.stop();
-    until("it is seen to be down", || integer(&hour(&served)["failed"]) >= 1);
+    until("it is seen to be down", || count(&served, "failed") >= 1);
     until("the alert fires", || alerts(&served) == ["CanaryFails"]);
     let found = served.get("/api/v1/availability");
     let downtime = &found["items"][0]["downtimes"][0];
@@ -102,7 +107,7 @@ fn a_canary_stays_away_from_a_benchmark() {
     let beside = hour(&served);
     assert!(integer(&beside["rounds_left_out"]) >= 2, "{beside}");
     assert_eq!(integer(&beside["failed"]), 0);
-    until("it is asked again", || integer(&hour(&served)["checks"]) > integer(&beside["checks"]));
+    until("it is asked again", || count(&served, "checks") > integer(&beside["checks"]));
     served.stop();
     sim.stop();
 }
