@@ -20,6 +20,7 @@ mod query;
 
 pub mod benchmarks;
 pub mod catalogue;
+mod availability;
 mod rollups;
 mod runs;
 mod records;
@@ -38,7 +39,7 @@ pub mod server;
 use std::sync::Arc;
 
 use alert::SharedBook;
-use archive::History;
+use archive::{AvailabilityBook, History};
 use axum::Router;
 use collect::metrics::Family;
 use control::{Benchmarks, Catalogue, KeeperError};
@@ -64,6 +65,8 @@ pub struct Management {
     pub catalogue: Arc<Catalogue>,
     /// What was.
     pub history: History,
+    /// What canaries found.
+    pub availability: AvailabilityBook,
     /// Alert rules and how they stand.
     pub alerts: SharedBook,
     /// Keeps the state of alerts after a change that was made here.

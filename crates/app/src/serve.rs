@@ -2,8 +2,10 @@
 //! goes on, and raises alerts.
 //!
 //! Each part has a thread of its own, so that none is measured with another: [`parts`] are those
-//! threads; [`live`] tells what goes on to everyone who watches; [`watch`] evaluates alert rules.
+//! threads; [`canary`] asks targets again and again; [`live`] tells what goes on to everyone who
+//! watches; [`watch`] evaluates alert rules.
 
+mod canary;
 mod live;
 pub(crate) mod parts;
 mod watch;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::management::{LiveFeed, Management, ManagementServer, StoreFacts, form};
-use archive::{Archive, Door, History, Host};
+use archive::{Archive, AvailabilityBook, Door, History, Host};
 use clap::Args;
 use collect::resource::{Gpus, Sampler, families};
 use control::Benchmarks;
@@ -25,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::{Collecting, Working};
 use crate::failure::{Exit, FREE_PORT, UserError};
-use crate::settings_file::Settings;
+use crate::settings_file::{ScheduleSettings, Settings};
 use crate::signal::Interrupts;
 use crate::stored::store_error;
 use crate::{Outcome, limit, output};
@@ -117,7 +119,7 @@ async fn serve(
         catalogue: Arc::clone(&catalogue),
         collector: Arc::clone(&collector),
         clock: Arc::clone(&clock),
-        region,
+        region: Arc::clone(&region),
         stop: stop.clone(),
     })?;
     let host = Host {
@@ -132,6 +134,20 @@ async fn serve(
             ));
         })
         .ok();
+    let availability =
+        AvailabilityBook::open(Arc::clone(archive.store())).map_err(|error| store_error(&error))?;
+    let observer = Arc::new(canary::Observer::new(availability.clone()));
+    let canaries = canary::Sending {
+        schedules: config.schedules.iter().flat_map(ScheduleSettings::schedules).collect(),
+        benchmarks: Arc::clone(&benchmarks),
+        catalogue: Arc::clone(&catalogue),
+        collector: Arc::clone(&collector),
+        clock: Arc::clone(&clock),
+        region,
+        observer: Arc::clone(&observer),
+        stop: stop.clone(),
+    }
+    .start()?;
     let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
     let feed = Arc::new(LiveFeed::new(stop.clone()));
@@ -152,11 +168,13 @@ async fn serve(
         catalogue,
         live: feed,
         history: History::new(archive.reader().clone()),
+        availability,
         alerts,
         keep_alerts,
         keys: Arc::new(config.server.key_ring()),
         metrics: Arc::new(move || {
             let mut all = collector.families();
+            all.extend(observer.families());
             all.extend(
                 sampler
                     .as_ref()
@@ -183,6 +201,7 @@ async fn serve(
     server.run(management.router(), interrupted, GRACE).await;
     working.join();
     drop(door);
+    parts::join(canaries);
     upkeep.join();
     let kept = collecting.finish();
     while let Some(ended) = tasks.join_next().await {

@@ -110,8 +110,9 @@ impl Settings {
     fn of(mut root: Table<'_>) -> Self {
         let (targets, scenarios) = (root.tables("targets"), root.tables("scenarios"));
         let names = Names::of(&targets, &scenarios);
-        let targets = targets.into_iter().filter_map(TargetSettings::read).collect();
-        let scenarios = scenarios.into_iter().filter_map(scenario::read).collect();
+        let targets: Vec<_> = targets.into_iter().filter_map(TargetSettings::read).collect();
+        let scenarios: Vec<_> = scenarios.into_iter().filter_map(scenario::read).collect();
+        let names = names.knowing(&targets, &scenarios);
         let schedule = |table| ScheduleSettings::read(table, &names);
         let schedules = root.tables("schedules").into_iter().filter_map(schedule).collect();
         let alerts = AlertSettings::read(&mut root);
@@ -374,7 +375,7 @@ usual_rules = false
         target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
         target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
         scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
-        schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m
+        schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m; objective 99.9%
         alerts    no rules
         "#);
         assert_snapshot!(faults(""), @r#"

@@ -3,10 +3,10 @@
 //! It joins the durable store to whoever fills it and whoever asks: `collect` hands over records and
 //! what they add up to, `control` its benchmarks. [`series`] and [`rollup`] say how a series and a
 //! window are written down; [`archive`](mod@archive) opens a store and brings it up to date;
-//! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes a benchmark's records
-//! from the load to the collector; [`logbook`] is what a benchmark of another process is written
-//! into, through this one or beside it; [`history`] answers what is asked of it all. Read the modules in
-//! this order.
+//! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes the records of
+//! runs from the load to the collector; [`availability`] keeps what became of canaries; [`logbook`]
+//! is what a benchmark of another process is written into, through this one or beside it;
+//! [`history`] answers what is asked of it all. Read the modules in this order.
 
 pub mod series;
 
@@ -20,6 +20,8 @@ pub mod benchmarks;
 
 pub mod recording;
 
+pub mod availability;
+
 pub mod logbook;
 
 mod link;
@@ -27,6 +29,7 @@ mod link;
 pub mod history;
 
 pub use archive::Archive;
+pub use availability::AvailabilityBook;
 pub use benchmarks::BenchmarkKeeper;
 pub use history::{History, HistoryError};
 pub use link::{Door, Host};

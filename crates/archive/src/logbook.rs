@@ -76,7 +76,7 @@ impl Logbook {
         match &self.way {
             Way::Own { guest, host } => {
                 let (collector, clock) = (Arc::clone(&host.collector), Arc::clone(&host.clock));
-                let recording = Recording::new(collector, clock, &self.id);
+                let recording = Recording::new(collector, clock, Some(&self.id));
                 Box::new(OwnRecords { recording, guest: Arc::clone(guest), tracker })
             }
             Way::Linked(link) => Box::new(LinkedRecords::new(link.clone(), tracker)),

@@ -1,4 +1,4 @@
-//! Takes a benchmark's records from the load to the collector, and holds the load up rather than
+//! Takes the records of runs from the load to the collector, and holds the load up rather than
 //! lose one.
 
 use std::sync::Arc;
@@ -17,11 +17,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How long records may wait for a keeper that cannot keep them.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The records of a benchmark, on their way to a collector.
+/// The records of a benchmark or a canary, on their way to a collector.
 pub struct Recording {
     collector: Arc<Collector>,
     clock: Arc<dyn Clock>,
-    benchmark: Arc<str>,
+    /// Canaries have none.
+    benchmark: Option<Arc<str>>,
     pending: Vec<Record>,
     ticket: Option<Ticket>,
     run: Option<Run>,
@@ -29,7 +30,7 @@ pub struct Recording {
 
 /// The run under way.
 struct Run {
-    tag: Arc<RunTag>,
+    tag: Option<Arc<RunTag>>,
     series: Series,
     /// Its running counts, where this process has them.
     live: Option<Arc<Live>>,
@@ -39,22 +40,23 @@ struct Run {
 }
 
 impl Recording {
-    /// Records of the benchmark of that id, for `collector`.
+    /// Records of the benchmark of that id, or of a canary, for `collector`.
     #[must_use]
-    pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: &str) -> Self {
-        let benchmark = benchmark.into();
+    pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: Option<&str>) -> Self {
+        let benchmark = benchmark.map(Arc::from);
         Self { collector, clock, benchmark, pending: Vec::new(), ticket: None, run: None }
     }
 
     /// Begins a run, whose requests count in `series`.
     pub(crate) fn open(&mut self, label: &RunLabel, series: Series, live: Option<Arc<Live>>) {
         let tracked = self.collector.track(&series);
+        let tag = self.benchmark.as_ref().map(|benchmark| RunTag {
+            benchmark: Arc::clone(benchmark),
+            index: label.run,
+            load: Arc::clone(&label.load),
+        });
         self.run = Some(Run {
-            tag: Arc::new(RunTag {
-                benchmark: Arc::clone(&self.benchmark),
-                index: label.run,
-                load: Arc::clone(&label.load),
-            }),
+            tag: tag.map(Arc::new),
             series,
             live,
             tokens: 0,
@@ -111,7 +113,7 @@ impl Records for Recording {
         }
         self.pending.push(Record {
             series: Arc::clone(&run.tracked),
-            run: Some(Arc::clone(&run.tag)),
+            run: run.tag.clone(),
             origin: label.origin,
             exchange: exchange.clone(),
         });

@@ -8,7 +8,8 @@
 //! it, [`progress`] how far it is, [`catalogue`] what it may name, [`keeper`] where it is kept,
 //! [`recovery`] what is left of one that the process did not outlive; [`benchmarks`] is the queue
 //! and the register, where a [`guest`] stands that somebody else carries out; [`worker`] works the
-//! queue off. Read the
+//! queue off. What is done again and again, by a [`timetable`], are canaries: [`canary`] makes their
+//! runs of the same `case` as the worker, and [`availability`] is what those come to. Read the
 //! modules in this order.
 
 pub mod protocol;
@@ -25,12 +26,19 @@ pub mod keeper;
 pub mod recovery;
 pub mod guest;
 pub mod benchmarks;
+mod case;
 pub mod worker;
 
+pub mod timetable;
+pub mod canary;
+pub mod availability;
+
+pub use availability::{Availability, Condition, Ledger};
 pub use benchmark::{Benchmark, BenchmarkId, Idempotency, Problem, Spec, Submission};
 pub use benchmarks::{
     Benchmarks, CancelError, DeleteError, Ending, Filter, Page, SubmitError, Submitted,
 };
+pub use canary::{Beside, Canaries, LeftOut, Round, RoundOutcome, RoundRecords, Schedule, Tally};
 pub use catalogue::{AdHocError, AdHocMaker, AdHocTarget, Catalogue, Opener, Scenario, Target};
 pub use guest::{Guest, Introduction};
 pub use keeper::{Keeper, KeeperError, MemoryKeeper};
@@ -40,5 +48,6 @@ pub use protocol::Protocol;
 pub use recording::{Opening, Records, RecordsError};
 pub use status::{Event, Status};
 pub use subject::Subject;
+pub use timetable::Timetable;
 pub use trial::{Measured, Spent, Trial, TrialError};
 pub use worker::Workshop;

@@ -117,7 +117,11 @@ impl<R: Records + 'static> Trial<'_, R> {
             tokenizer: self.subject.counter(),
         };
         let report = load::run(self.plan, parts, self.control).await;
-        let recorded = recording.finish();
+        // It may take its time, and whoever else is on this thread is not to wait for it.
+        let recorded = match tokio::task::spawn_blocking(|| recording.finish()).await {
+            Ok(recorded) => recorded,
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+        };
         let process = meter.used(&*clock);
         let measured = self.live.started();
         let result = report.map_err(TrialError::from).map(|report| {

@@ -5,21 +5,21 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{FailureKind, Seed, Series, Source, Vantage, WallAnchor};
+use domain::{Seed, Source, WallAnchor};
 use futures_util::FutureExt as _;
-use load::{Control, Live, Load};
+use load::Control;
 use pace::Time;
 use report::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::benchmark::{BenchmarkId, Problem, Spec};
 use crate::benchmarks::{Benchmarks, Ending, Turn};
-use crate::catalogue::{Catalogue, Scenario, Target};
-use crate::progress::Current;
+use crate::case::{Case, Place};
+use crate::catalogue::{Catalogue, Target};
 use crate::prompts::Asked;
 use crate::recording::{Records, RecordsError};
 use crate::subject::Subject;
-use crate::trial::{Measured, Spent, Trial, TrialError};
+use crate::trial::{Measured, Spent};
 
 /// How long the requests in flight are awaited where a benchmark ends before its plan is done.
 const GRACE: Duration = Duration::from_secs(10);
@@ -117,15 +117,6 @@ struct Execution<'a> {
     problems: Vec<Problem>,
 }
 
-/// One run's place in it.
-struct Case<'a> {
-    index: u64,
-    target: &'a Target,
-    subject: &'a Subject,
-    scenario: &'a Scenario,
-    load: &'a Load,
-}
-
 impl Execution<'_> {
     /// Carries out every run, as far as the benchmark is not stopped.
     ///
@@ -148,7 +139,16 @@ impl Execution<'_> {
                     match (&opened, self.workshop.catalogue.scenario(scenario)) {
                         (Ok((target, subject)), Some(scenario)) => {
                             let asked = asked.entry(scenario.name.clone()).or_default();
-                            let case = Case { index, target, subject, scenario: &scenario, load };
+                            let case = Case {
+                                index,
+                                group: Seed(self.turn.id.0),
+                                target,
+                                subject,
+                                scenario: &scenario,
+                                load,
+                                protocol: &spec.protocol,
+                                source: Source::Bench,
+                            };
                             self.measure(&case, asked).await?;
                         }
                         (Ok(_), None) => self.pass_over(unknown("scenario", scenario)),
@@ -176,41 +176,22 @@ impl Execution<'_> {
     }
 
     async fn measure(&mut self, case: &Case<'_>, asked: &mut Asked) -> Result<(), Problem> {
-        let protocol = &self.turn.spec.protocol;
-        let run = Seed(self.turn.id.0).nth(case.index).0;
-        let plan = protocol.plan(run, &case.subject.name, case.load);
-        let tokenizer = case.scenario.tokenizer.as_ref().or(case.subject.tokenizer.as_ref());
-        let drawn = case.scenario.prompts.workload(
-            protocol.seed,
-            plan.requests_max(),
-            *asked,
-            tokenizer.map(|tokenizer| &**tokenizer),
-        );
-        let workload = match drawn {
-            Ok(workload) => Arc::new(workload),
-            Err(error) => {
-                let hint = "name a tokenizer with the scenario, or other lengths";
-                self.pass_over(case.problem("has no prompts", &error.to_string(), hint));
+        let place = Place {
+            region: &self.workshop.region,
+            time: &self.workshop.time,
+            anchor: self.anchor,
+            control: &self.turn.control,
+            spent: self.workshop.spent,
+        };
+        let mut trial = match case.trial(*asked, &place) {
+            Ok(trial) => trial,
+            Err(problem) => {
+                self.pass_over(problem);
                 return Ok(());
             }
         };
-        let live = Arc::new(Live::default());
-        self.turn.tracker.begin(case.current(), &plan, Arc::clone(&live));
-        let trial = Trial {
-            index: case.index,
-            plan,
-            workload,
-            sent_before: asked.taken.total(),
-            series: case.series(Arc::clone(&self.workshop.region)),
-            subject: case.subject,
-            protocol,
-            time: self.workshop.time.clone(),
-            anchor: self.anchor,
-            control: self.turn.control.clone(),
-            live,
-            records: self.records.take(),
-            spent: self.workshop.spent,
-        };
+        trial.records = self.records.take();
+        self.turn.tracker.begin(case.current(), &trial.plan, Arc::clone(&trial.live));
         let measured = trial.run().await.map_err(|error| case.unmade(&error))?;
         asked.add(measured.taken);
         self.turn.tracker.end();
@@ -231,10 +212,8 @@ impl Execution<'_> {
                 return Ok(());
             }
         };
-        let commonest = measured.failures.first();
-        if let (0, Some((kind, _))) = (summary.completed, commonest) {
-            let detail = format!("all {} requests failed, most often: {kind}", summary.failed);
-            self.problems.push(case.problem("got no answer", &detail, remedy(*kind)));
+        if summary.completed == 0 {
+            self.problems.extend(case.unanswered(&measured.failures, summary.failed));
         }
         let run = report::Run {
             target: case.target.name.clone(),
@@ -253,67 +232,7 @@ impl Execution<'_> {
     }
 }
 
-impl Case<'_> {
-    fn series(&self, vantage_region: Arc<str>) -> Series {
-        Series {
-            model: self.subject.name.as_str().into(),
-            provider: self.target.provider.as_str().into(),
-            region: self.target.region.as_deref().unwrap_or_default().into(),
-            vantage: Vantage::Client,
-            vantage_region,
-            scenario: self.scenario.name.as_str().into(),
-            source: Source::Bench,
-        }
-    }
-
-    fn current(&self) -> Current {
-        Current {
-            target: self.target.name.clone(),
-            scenario: self.scenario.name.clone(),
-            load: self.load.to_string(),
-        }
-    }
-
-    fn problem(&self, what: &str, detail: &str, hint: &str) -> Problem {
-        Problem {
-            title: format!("A run {what}"),
-            detail: format!(
-                "{} with {} under {}: {detail}",
-                self.target.name, self.scenario.name, self.load
-            ),
-            hint: hint.to_owned(),
-        }
-    }
-
-    fn unmade(&self, error: &TrialError) -> Problem {
-        let hint = match error {
-            TrialError::Prepare(failure) => remedy(failure.kind),
-            TrialError::System(_) => "free memory, threads or file descriptors on this machine",
-        };
-        self.problem("could not take place", &error.to_string(), hint)
-    }
-}
-
-/// What to do about a target whose requests fail in a given way.
-const fn remedy(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Connect(_) => "check that the server runs, and the target's url",
-        FailureKind::ClientResources => {
-            "this machine ran out of open files or local ports: raise its limits, or lower the load"
-        }
-        FailureKind::Timeout => "give the server longer with the target's timeout, or less load",
-        FailureKind::Unauthorized => "check the target's key",
-        FailureKind::Rejected => "check the target's model and endpoint, and the lengths asked for",
-        FailureKind::RateLimited | FailureKind::Overloaded => "lower the load",
-        FailureKind::ServerError | FailureKind::InStream | FailureKind::Truncated => {
-            "look at the server's log"
-        }
-        FailureKind::Malformed => "check the target's endpoint and that the port is the model's",
-        FailureKind::Cancelled => "let the benchmark end by itself",
-    }
-}
-
-fn unknown(kind: &str, name: &str) -> Problem {
+pub(crate) fn unknown(kind: &str, name: &str) -> Problem {
     Problem {
         title: format!("There is no such {kind}"),
         detail: format!("no {kind} is called `{name}`"),
@@ -329,7 +248,7 @@ fn stopped() -> Problem {
     }
 }
 
-fn records_problem(error: &RecordsError) -> Problem {
+pub(crate) fn records_problem(error: &RecordsError) -> Problem {
     Problem {
         title: "The records cannot be kept".to_owned(),
         detail: error.problem.clone(),

@@ -17,6 +17,7 @@ import type {
   Silence,
   Status,
   Target,
+  TargetAvailability,
   Timeline,
 } from './types';
 
@@ -74,6 +75,7 @@ const path = encodeURIComponent;
 export const api = {
   status: (signal?: AbortSignal) => get<Status>('status', {}, signal),
   targets: (signal?: AbortSignal) => get<Page<Target>>('targets', {}, signal),
+  availability: (signal?: AbortSignal) => get<Page<TargetAvailability>>('availability', {}, signal),
   scenarios: (signal?: AbortSignal) => get<Page<Scenario>>('scenarios', {}, signal),
 
   benchmarks: (query: Query, signal?: AbortSignal) =>

@@ -21,10 +21,53 @@ export interface Page<Item> {
   next_cursor?: string | null;
 }
 
+/** Whether an objective was met; down is where nothing was answered. */
+export type Condition = 'up' | 'degraded' | 'down' | 'unmeasured';
+
+/** How available a target was in some time, by what canaries found. */
 export interface Availability {
-  share: number;
   window_seconds: number;
+  /** Of requests answered without error and in time; null where none was sent. */
+  share: number | null;
+  share_low: number | null;
+  share_high: number | null;
   checks: number;
+  failed: number;
+  /** The share of the time in which it was asked. */
+  measured: number;
+  objective: number;
+  /** Of the failures that the objective allows; below 0 where there were more. */
+  budget_left: number | null;
+  condition: Condition;
+}
+
+/** A day in UTC of a target. */
+export interface AvailabilityDay {
+  start_unix_ms: number;
+  share: number | null;
+  checks: number;
+  failed: number;
+  measured: number;
+  condition: Condition;
+}
+
+/** A time in which a target answered no round of a canary. */
+export interface Downtime {
+  schedule: string;
+  from: string;
+  /** Null where it lasts. */
+  to: string | null;
+  rounds: number;
+  problem: string;
+}
+
+export interface TargetAvailability {
+  target: string;
+  /** The last hour, day, seven days and thirty days. */
+  windows: Availability[];
+  /** The last thirty, today's last. */
+  days: AvailabilityDay[];
+  downtimes: Downtime[];
 }
 
 export interface Target {
@@ -35,8 +78,8 @@ export interface Target {
   url_host: string | null;
   region: string | null;
   labels: Record<string, string>;
-  /** Absent or null where nobody checks. */
-  availability?: Availability | null;
+  /** Of the last thirty days; null where no schedule asks it. */
+  availability: Availability | null;
 }
 
 export interface Scenario {

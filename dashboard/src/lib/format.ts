@@ -63,6 +63,12 @@ export function availability(share: number): string {
   return `${(share * 100).toFixed(3)}${GAP}%`;
 }
 
+/** What is left of an error budget; what is spent beyond it is below zero. */
+export function budgetLeft(share: number | null | undefined): string {
+  if (share === null || share === undefined) return NONE;
+  return `${Math.round(share * 100).toLocaleString('en')}${GAP}%`;
+}
+
 /** Money: cents, and below a dollar the first digits that are not zero. */
 export function usd(value: number | null | undefined): string {
   if (value === null || value === undefined) return NONE;
@@ -122,6 +128,15 @@ const CLOCK = { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: f
 /** 14:03:27, in the reader's own time zone. */
 export function clock(moment: string | number): string {
   return new Date(moment).toLocaleTimeString('en-GB', CLOCK);
+}
+
+/** 24 Nov, of a day in UTC. */
+export function day(unixMs: number): string {
+  return new Date(unixMs).toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    timeZone: 'UTC',
+  });
 }
 
 /** 24 Nov, 14:03, in the reader's own time zone. */

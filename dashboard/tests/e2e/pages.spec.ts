@@ -49,6 +49,19 @@ test.describe('regions', () => {
     await expect(row).toContainText('99.931');
     await expect(row).toContainText('30');
   });
+
+  test('tells how available targets were day by day, and when they were down', async ({ page }) => {
+    await page.goto('/full/#/regions');
+    const figure = page.getByRole('figure', { name: 'Availability' });
+    await expect(
+      figure.getByRole('img', { name: 'gpt-4o-mini, 30 days: 22 days objective met' }),
+    ).toBeVisible();
+    await expect(figure.getByText('for 1 d, 1,440 rounds of canary')).toBeVisible();
+    await page.getByRole('button', { name: 'Availability as a table' }).click();
+    const row = figure.getByRole('row', { name: /llama/ });
+    await expect(row).toContainText('99.931');
+    await expect(row).toContainText('31 %');
+  });
 });
 
 test.describe('history', () => {

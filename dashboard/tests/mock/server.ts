@@ -8,7 +8,8 @@ import { benchmarkOf, Benchmarks, firstEntries, type Entry } from './benchmarks.
 import { INTERVAL_MS, SNAPSHOT_WINDOWS, windowAt } from './live.ts';
 import { rollups } from './rollups.ts';
 import { distributionOf, heatmapOf, timelineOf } from './views.ts';
-import { SCENARIOS, TARGETS } from './world.ts';
+import { availabilityOf } from './availability.ts';
+import { PROFILES, SCENARIOS, TARGETS } from './world.ts';
 
 /** The key that opens the world `locked`. */
 export const KEY = 'prony-test-key';
@@ -135,6 +136,15 @@ async function resource(
       return [200, statusOf(world, now)];
     case 'targets':
       return [200, { items: world.isEmpty ? [] : TARGETS }];
+    case 'availability':
+      return [
+        200,
+        {
+          items: world.isEmpty
+            ? []
+            : PROFILES.flatMap(({ model }, place) => availabilityOf(model, place) ?? []),
+        },
+      ];
     case 'scenarios':
       return [200, { items: SCENARIOS }];
     case 'rollups':

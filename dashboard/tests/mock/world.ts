@@ -1,4 +1,5 @@
 import type { Scenario, Target } from '../../src/api/types.ts';
+import { availabilityOf } from './availability.ts';
 
 /** How a simulated model behaves. */
 export interface Profile {
@@ -68,12 +69,7 @@ export const TARGETS: readonly Target[] = PROFILES.map((profile, place) => ({
     ] ?? null,
   region: profile.region,
   labels: { team: place % 2 ? 'search' : 'chat' },
-  availability: [
-    { share: 0.99931, window_seconds: 86_400, checks: 1_440 },
-    { share: 1, window_seconds: 86_400, checks: 1_440 },
-    { share: 0.99653, window_seconds: 86_400, checks: 1_440 },
-    null,
-  ][place] as Target['availability'],
+  availability: availabilityOf(profile.model, place)?.windows.at(-1) ?? null,
 }));
 
 export const SCENARIOS: readonly Scenario[] = [

@@ -16,6 +16,7 @@ test('what pages read is what the server says it sends', async ({ request }) => 
   const differences = [
     contract.differences('Status', contract.answer('status')),
     contract.differences('Target', contract.entry('targets')),
+    contract.differences('TargetAvailability', contract.entry('availability')),
     contract.differences('Scenario', contract.entry('scenarios')),
     contract.differences('Benchmark', contract.entry('benchmarks')),
     contract.differences('Results', contract.answer('benchmarks/{id}/results')),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Silence,
         Sort,
         Target,
+        TargetAvailability,
         Timeline,
     )
 
@@ -114,6 +115,14 @@ class AsyncClient:
     async def targets(self) -> list[Target]:
         """The models that benchmarks may ask."""
         return await self._call(_calls.list_targets())
+
+    async def availability(self, target: str | None = None) -> list[TargetAvailability]:
+        """How available targets were, by what canaries found.
+
+        Args:
+            target: One of them; all that a schedule asks where nothing is given.
+        """
+        return await self._call(_calls.get_availability(target))
 
     async def scenarios(self) -> list[Scenario]:
         """The sources of prompts that benchmarks may name."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Silence,
         Sort,
         Target,
+        TargetAvailability,
         Timeline,
     )
 
@@ -61,6 +62,10 @@ def get_status() -> Call[ServerStatus]:
 
 def list_targets() -> Call[list[Target]]:
     return Call("GET", "targets", _items)
+
+
+def get_availability(target: str | None) -> Call[list[TargetAvailability]]:
+    return Call("GET", "availability", _items, _query(target=target))
 
 
 def list_scenarios() -> Call[list[Scenario]]:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Silence,
         Sort,
         Target,
+        TargetAvailability,
         Timeline,
     )
 
@@ -115,6 +116,14 @@ class Client:
     def targets(self) -> list[Target]:
         """The models that benchmarks may ask."""
         return self._call(_calls.list_targets())
+
+    def availability(self, target: str | None = None) -> list[TargetAvailability]:
+        """How available targets were, by what canaries found.
+
+        Args:
+            target: One of them; all that a schedule asks where nothing is given.
+        """
+        return self._call(_calls.get_availability(target))
 
     def scenarios(self) -> list[Scenario]:
         """The sources of prompts that benchmarks may name."""

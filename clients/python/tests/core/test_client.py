@@ -108,6 +108,8 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
         (lambda client: client.server_status(), "GET status"),
         (lambda client: client.targets(), "GET targets"),
         (lambda client: client.scenarios(), "GET scenarios"),
+        (lambda client: client.availability(), "GET availability"),
+        (lambda client: client.availability("a b"), "GET availability?target=a+b"),
         (lambda client: list(client.list_benchmarks()), "GET benchmarks"),
         (
             lambda client: list(client.list_benchmarks(status="running", model="a b", page_size=5)),

@@ -84,6 +84,10 @@ def test_every_operation_has_its_call(contract: Contract) -> None:
 
 
 SHAPES = {
+    "Availability": types.Availability,
+    "AvailabilityDay": types.AvailabilityDay,
+    "Downtime": types.Downtime,
+    "TargetAvailability": types.TargetAvailability,
     "Alert": types.Alert,
     "AlertRule": types.AlertRule,
     "Distribution": types.Distribution,

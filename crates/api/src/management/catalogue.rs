@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::availability::{AvailabilityEntry, MONTH};
 
 /// A model that benchmarks may ask.
 #[derive(Serialize, ToSchema)]
@@ -25,6 +26,8 @@ pub(super) struct TargetEntry {
     region: Option<String>,
     /// Labels to find it by.
     labels: BTreeMap<String, String>,
+    /// How available it was in the last 30 days; null where no schedule asks it.
+    availability: Option<AvailabilityEntry>,
 }
 
 /// Every target.
@@ -43,6 +46,11 @@ pub(super) struct TargetList {
     responses((status = 200, body = TargetList)),
 )]
 pub(super) async fn targets(State(app): State<App>) -> Json<TargetList> {
+    let now_s = app.parts.clock.unix_nanos() / 1_000_000_000;
+    let availability = |target: &str| {
+        let book = &app.parts.availability;
+        book.ask(|ledger| ledger.availability(target, MONTH, now_s)).map(AvailabilityEntry::from)
+    };
     let entry = |target: &control::Target| TargetEntry {
         name: target.name.clone(),
         provider: target.provider.clone(),
@@ -50,6 +58,7 @@ pub(super) async fn targets(State(app): State<App>) -> Json<TargetList> {
         url_host: target.url_host.clone(),
         region: target.region.clone(),
         labels: target.labels.clone(),
+        availability: availability(&target.name),
     };
     Json(TargetList { items: app.parts.catalogue.targets.iter().map(entry).collect() })
 }

@@ -22,7 +22,8 @@ use super::guard::{self, Guard};
 use super::key::Role;
 use super::problem::Problem;
 use super::{
-    App, BASE, alerts, benchmarks, catalogue, live, pages, records, rollups, runs, silences, status,
+    App, BASE, alerts, availability, benchmarks, catalogue, live, pages, records, rollups, runs,
+    silences, status,
 };
 
 /// The page that shows the document to people.
@@ -81,6 +82,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(catalogue::targets))
         .routes(routes!(catalogue::scenarios))
         .routes(routes!(rollups::rollups))
+        .routes(routes!(availability::availability))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::rules))
         .routes(routes!(silences::list))

@@ -32,6 +32,7 @@ async fn each_role_may_do_its_part() {
         ("GET", "/api/v1/benchmarks", [401, 200, 200, 200]),
         ("GET", "/api/v1/targets", [401, 200, 200, 200]),
         ("GET", "/api/v1/rollups?from_unix_ms=0&to_unix_ms=1000", [401, 200, 200, 200]),
+        ("GET", "/api/v1/availability", [401, 200, 200, 200]),
         ("GET", "/api/v1/alerts", [401, 200, 200, 200]),
         ("GET", &timeline, [401, 404, 404, 404]),
         ("DELETE", "/api/v1/silences/1", [401, 403, 404, 404]),

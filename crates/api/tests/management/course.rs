@@ -170,6 +170,7 @@ async fn what_benchmarks_may_name_is_listed() {
         json!({
             "name": "fast", "provider": "scripted", "model": "fast-model",
             "url_host": "127.0.0.1", "region": "here", "labels": { "team": "search" },
+            "availability": null,
         })
     );
     let scenarios = desk.get("/api/v1/scenarios").await.json();

@@ -44,6 +44,7 @@ async fn the_document_describes_every_path() {
     insta::assert_snapshot!(paths, @r#"
     get /api/v1/alert-rules: list_alert_rules 200 401 403 429 500 503
     get /api/v1/alerts: list_alerts 200 401 403 429 500 503
+    get /api/v1/availability: get_availability 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks: list_benchmarks 200 400 401 403 429 500 503
     post /api/v1/benchmarks: create_benchmark 202 400 401 403 409 413 415 422 429 500 503
     delete /api/v1/benchmarks/{id}: delete_benchmark 204 400 401 403 404 409 429 500 503
@@ -145,6 +146,7 @@ async fn every_problem_that_comes_is_one_that_the_document_lists() {
     insta::assert_snapshot!(came, @r#"
     list_alert_rules {401}
     list_alerts {401}
+    get_availability {400, 401}
     list_benchmarks {400, 401}
     create_benchmark {400, 401, 403, 413, 415, 422}
     delete_benchmark {400, 401, 403, 404}

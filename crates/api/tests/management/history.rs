@@ -3,6 +3,7 @@
 use analysis::Origin;
 use analysis::rollup::{Resolution, Roller, coarsen};
 use archive::{rollup, series};
+use control::{Round, RoundOutcome, Tally};
 use domain::{
     Arrival, Chunks, CountSource, Exchange, Failure, FailureKind, FinishReason, Outcome, RequestId,
     Timeline, Timestamp, Tokens, Usage, Vantage,
@@ -281,5 +282,61 @@ async fn what_cannot_be_told_says_why() {
     404 there is no benchmark 00000000000000ab
       GET /api/v1/benchmarks lists those there are
     "#);
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn availability_is_what_canaries_found() {
+    let desk = Desk::new().await;
+    assert_eq!(desk.get("/api/v1/availability").await.json(), json!({ "items": [] }));
+    desk.clock.set_unix_nanos((START_S + 3_600) * 1_000_000_000);
+    let asked = |minute: u64, good: u64| Round {
+        schedule: "canary".into(),
+        target: "fast".into(),
+        due_unix_nanos: (START_S + 60 * minute) * 1_000_000_000,
+        every: Duration::from_secs(60),
+        objective: 0.99,
+        outcome: RoundOutcome::Asked {
+            tally: Tally { good, failed: 1 - good, excluded: 0 },
+            problem: None,
+        },
+    };
+    for minute in 0..30 {
+        desk.availability.note(&asked(minute, u64::from(minute < 27))).expect("there is room");
+    }
+    let all = desk.get("/api/v1/availability").await.json();
+    let of_fast = desk.get("/api/v1/availability?target=fast").await.json();
+    assert_eq!(all, of_fast);
+    let [fast] = all["items"].as_array().expect("a list").as_slice() else { panic!("{all}") };
+    assert_eq!(fast["target"], "fast");
+    let hour = &fast["windows"][0];
+    assert_eq!((&hour["window_seconds"], &hour["share"]), (&json!(3_600), &json!(0.9)));
+    assert_eq!(
+        (&hour["checks"], &hour["failed"], &hour["rounds"]),
+        (&json!(30), &json!(3), &json!(30))
+    );
+    assert_eq!((&hour["measured"], &hour["condition"]), (&json!(0.5), &json!("degraded")));
+    let left = hour["budget_left"].as_f64().expect("it was measured");
+    assert!((left + 9.0).abs() < 1e-9, "{left}");
+    let days = fast["days"].as_array().expect("a list");
+    assert_eq!((days.len(), &days[28]["condition"]), (30, &json!("unmeasured")));
+    assert_eq!(
+        (&days[29]["share"], &days[29]["start_unix_ms"]),
+        (&json!(0.9), &json!(START_S * 1_000))
+    );
+    assert_eq!(
+        fast["downtimes"],
+        json!([{
+            "schedule": "canary", "from": "2026-01-01T00:27:00.000Z", "to": null, "rounds": 3,
+            "problem": "",
+        }])
+    );
+    let listed = desk.get("/api/v1/targets").await.json();
+    let month = &listed["items"][0]["availability"];
+    assert_eq!((&month["window_seconds"], &month["share"]), (&json!(2_592_000), &json!(0.9)));
+    assert_eq!(listed["items"][1]["availability"], Value::Null);
+    let endless = desk.get("/api/v1/availability?target=endless").await.json();
+    assert_eq!(endless, json!({ "items": [] }));
+    assert_eq!(desk.get("/api/v1/availability?target=nobody").await.status, 404);
     desk.close().await;
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use alert::{AlertBook, RuleSettings, Saved, SharedBook};
 use api::management::{Certificate, KeyRing, LiveFeed, StoreFacts, form};
 use api::{Management, ManagementServer};
-use archive::History;
+use archive::{AvailabilityBook, History};
 use collect::metrics::{Family, Kind, Labels, Sample, Value as MetricValue};
 use control::{
     AdHocError, AdHocTarget, Benchmarks, Catalogue, KeeperError, MemoryKeeper, Prompts, Scenario,
@@ -47,7 +47,9 @@ struct Desk {
     catalogue: Arc<Catalogue>,
     live: Arc<LiveFeed>,
     /// The store that its history is of.
-    store: Store,
+    store: Arc<Store>,
+    /// What canaries found.
+    availability: AvailabilityBook,
     alerts: SharedBook,
     /// What was kept of the alerts, the latest last.
     kept: Arc<Mutex<Vec<Saved>>>,
@@ -81,6 +83,9 @@ impl Desk {
             StoreSettings { commit_interval: Duration::from_millis(1), ..StoreSettings::default() };
         let (store, _) =
             Store::open(folder.path(), settings, Arc::new(SystemClock)).expect("a store");
+        let store = Arc::new(store);
+        let availability =
+            AvailabilityBook::open(Arc::clone(&store)).expect("an empty store can be read");
         let alerts = SharedBook::new(book());
         let (kept, is_full) =
             (Arc::<Mutex<Vec<Saved>>>::default(), Arc::new(AtomicBool::new(false)));
@@ -88,6 +93,7 @@ impl Desk {
             benchmarks: Arc::clone(&benchmarks),
             catalogue: Arc::clone(&catalogue),
             history: History::new(store.reader().clone()),
+            availability: availability.clone(),
             alerts: alerts.clone(),
             keep_alerts: keeping(Arc::clone(&kept), Arc::clone(&is_full)),
             live: Arc::clone(&live),
@@ -111,6 +117,7 @@ impl Desk {
             catalogue,
             live,
             store,
+            availability,
             alerts,
             kept,
             is_full,

@@ -12,6 +12,7 @@ use control::{Benchmarks, Catalogue, Workshop};
 use domain::Clock;
 use pace::Time;
 use store::durable::{DurableError, Retention};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Exit, UserError};
@@ -66,10 +67,7 @@ pub(super) struct Working(JoinHandle<()>);
 impl Working {
     /// Its runtime is its own: the load must wait for nothing else.
     pub(super) fn start(work: Work) -> Result<Self, UserError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| unstarted("runtime", &error))?;
+        let runtime = runtime()?;
         thread("benchmarks", move || runtime.block_on(work.run())).map(Self)
     }
 
@@ -84,7 +82,7 @@ impl Work {
         let Self { benchmarks, catalogue, collector, clock, region, stop } = self;
         let records = move |id: control::BenchmarkId| {
             let recording =
-                Recording::new(Arc::clone(&collector), Arc::clone(&clock), &id.to_string());
+                Recording::new(Arc::clone(&collector), Arc::clone(&clock), Some(&id.to_string()));
             Ok(Box::new(recording) as Box<dyn control::Records>)
         };
         let workshop = Workshop {
@@ -147,7 +145,15 @@ fn look_after(
     Some(wrong)
 }
 
-fn thread<T: Send + 'static>(
+/// A runtime for the thread that asks for it.
+pub(super) fn runtime() -> Result<Runtime, UserError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| unstarted("runtime", &error))
+}
+
+pub(super) fn thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, UserError> {
@@ -161,7 +167,7 @@ fn unstarted(what: &str, error: &io::Error) -> UserError {
     UserError::new(Exit::Other, format!("cannot start a {what}: {error}"))
 }
 
-fn join(thread: JoinHandle<()>) {
+pub(super) fn join(thread: JoinHandle<()>) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }

@@ -66,7 +66,12 @@ impl Desk {
 
     /// Starts `prony sim` on a free port with the words of `line`.
     pub(crate) fn sim(&self, line: &str) -> Sim {
-        let program = self.start(&format!("sim --port 0 {line}"));
+        self.sim_at("0", line)
+    }
+
+    /// The same, at a port.
+    pub(crate) fn sim_at(&self, port: &str, line: &str) -> Sim {
+        let program = self.start(&format!("sim --port {port} {line}"));
         let url = program.url();
         Sim { program, url }
     }

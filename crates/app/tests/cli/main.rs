@@ -11,6 +11,7 @@ mod settings;
 mod configuration;
 mod alerts;
 mod bad_input;
+mod canaries;
 mod failures;
 mod secrets;
 mod protocols;

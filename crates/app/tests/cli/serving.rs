@@ -24,10 +24,14 @@ pub(crate) struct Served {
 impl Served {
     /// Starts a server whose target is at `target`.
     pub(crate) fn start(desk: Desk, target: &str) -> Self {
-        desk.write(
-            "prony.toml",
-            format!("[targets.sim]\nurl = \"{target}/v1\"\nmodel = \"sim\"\nregion = \"eu\"\n"),
-        );
+        Self::start_with(desk, target, "")
+    }
+
+    /// Starts it with `more` in its configuration.
+    pub(crate) fn start_with(desk: Desk, target: &str, more: &str) -> Self {
+        let target =
+            format!("[targets.sim]\nurl = \"{target}/v1\"\nmodel = \"sim\"\nregion = \"eu\"\n");
+        desk.write("prony.toml", target + more);
         Self::resume(desk)
     }
 
@@ -189,8 +193,8 @@ fn a_benchmark_that_has_just_ended_is_deleted_while_another_runs() {
         "concurrent_users": 4, "num_requests": 100, "duration_minutes": 5,
     }));
     let long = served.create(&benchmark(60.0, 8));
-    until("the first has ended and the second runs", || {
-        served.benchmark(&long)["status"] == "running"
+    until("the first has ended and the second has answers", || {
+        integer(&served.benchmark(&long)["progress"]["completed"]) > 0
     });
     let (status, answer) =
         served.call("DELETE", &format!("/api/v1/benchmarks/{short}"), &json!({}));

@@ -138,7 +138,7 @@ fn serve(stream: &UnixStream, host: &Host) -> io::Result<()> {
     };
     let id = guest.id().to_string();
     tell(&mut to, &Answer::Entered { id: id.clone() })?;
-    let recording = Recording::new(Arc::clone(&host.collector), Arc::clone(&host.clock), &id);
+    let recording = Recording::new(Arc::clone(&host.collector), Arc::clone(&host.clock), Some(&id));
     let mut visit = Visit { guest: Some(guest), recording, label: None, trouble: None };
     while visit.guest.is_some() {
         match receive(&mut from)? {

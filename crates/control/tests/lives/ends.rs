@@ -85,7 +85,7 @@ async fn after_a_death_what_ran_is_interrupted_and_what_waited_is_carried_out() 
     };
     desk.work(tokio::time::sleep(Duration::from_secs(15))).await;
 
-    let desk = Desk { benchmarks: desk.after_death(), ..desk };
+    let desk = Desk { benchmarks: Arc::new(desk.after_death()), ..desk };
     let found = desk.get(running);
     assert_eq!(found.status, Status::Interrupted);
     assert!(found.finished_unix_nanos.is_some());

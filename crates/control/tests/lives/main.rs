@@ -1,5 +1,6 @@
 //! The life of benchmarks, in virtual time, on scripted models.
 
+mod canary;
 mod course;
 mod ends;
 mod register;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 struct Desk {
     clock: Arc<VirtualClock>,
     keeper: Arc<MemoryKeeper>,
-    benchmarks: Benchmarks,
+    benchmarks: Arc<Benchmarks>,
     workshop: Workshop,
     stop: CancellationToken,
 }
@@ -53,7 +54,7 @@ impl Desk {
             spent: || None,
         };
         let keeper = Arc::new(MemoryKeeper::default());
-        let benchmarks = restored(&keeper, &clock);
+        let benchmarks = Arc::new(restored(&keeper, &clock));
         Self { clock, keeper, benchmarks, workshop, stop: CancellationToken::new() }
     }
 

@@ -64,11 +64,15 @@ from prony.types.run import (
 )
 from prony.types.server import (
     Availability,
+    AvailabilityDay,
+    Condition,
+    Downtime,
     Role,
     Scenario,
     ServerStatus,
     StoreFacts,
     Target,
+    TargetAvailability,
 )
 
 __all__ = [
@@ -76,6 +80,7 @@ __all__ = [
     "Alert",
     "AlertRule",
     "Availability",
+    "AvailabilityDay",
     "Benchmark",
     "BenchmarkError",
     "BenchmarkProgress",
@@ -83,12 +88,14 @@ __all__ = [
     "BenchmarkStatus",
     "Bounds",
     "Column",
+    "Condition",
     "Connection",
     "CurrentRun",
     "Delivery",
     "Distribution",
     "DistributionMetric",
     "Doubt",
+    "Downtime",
     "FailedAttempt",
     "Heatmap",
     "HeatmapMetric",
@@ -120,6 +127,7 @@ __all__ = [
     "SteadyState",
     "StoreFacts",
     "Target",
+    "TargetAvailability",
     "Timeline",
     "TokenSources",
     "Verdict",

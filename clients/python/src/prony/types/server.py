@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 Role = Literal["viewer", "operator", "admin"]
+Condition = Literal["up", "degraded", "down", "unmeasured"]
+"""Whether a target met its objective; down is where nothing was answered."""
 
 
 class StoreFacts(TypedDict):
@@ -27,26 +29,70 @@ class ServerStatus(TypedDict):
 
 
 class Availability(TypedDict):
-    """How often a target answered its checks."""
+    """How available a target was in some time, by what canaries found."""
 
-    share: float
-    window_seconds: float
+    window_seconds: int
+    share: float | None
+    """Of requests answered without error and in time; None where none was sent."""
+    share_low: float | None
+    share_high: float | None
     checks: int
+    failed: int
+    excluded: int
+    rounds: int
+    rounds_left_out: int
+    measured: float
+    """The share of the time in which it was asked."""
+    objective: float
+    budget_left: float | None
+    """Of the failures that the objective allows; below 0 where there were more."""
+    condition: Condition
 
 
-class _Target(TypedDict):
+class AvailabilityDay(TypedDict):
+    """A day in UTC of a target."""
+
+    start_unix_ms: int
+    share: float | None
+    checks: int
+    failed: int
+    measured: float
+    condition: Condition
+
+
+_DowntimeStart = TypedDict("_DowntimeStart", {"from": str})
+
+
+class Downtime(_DowntimeStart):
+    """A time in which a target answered no round of a canary; from the first of them on."""
+
+    schedule: str
+    to: str | None
+    rounds: int
+    problem: str
+
+
+class TargetAvailability(TypedDict):
+    """What canaries found of a target."""
+
+    target: str
+    windows: list[Availability]
+    """The last hour, day, seven days and thirty days."""
+    days: list[AvailabilityDay]
+    downtimes: list[Downtime]
+
+
+class Target(TypedDict):
+    """A model that benchmarks may ask."""
+
     name: str
     provider: str
     model: str
     url_host: str | None
     region: str | None
     labels: dict[str, str]
-
-
-class Target(_Target, total=False):
-    """A model that benchmarks may ask."""
-
     availability: Availability | None
+    """Of the last 30 days; None where no schedule asks it."""
 
 
 class Scenario(TypedDict):
