@@ -15,6 +15,7 @@
 pub mod protocol;
 pub mod prompts;
 pub mod subject;
+mod content;
 pub mod recording;
 pub mod trial;
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use analysis::{RunAccumulator, RunSpec};
 use domain::{Clock, Exchange, FailureKind, Outcome, Series, Timestamp};
 use load::{Control, Intake, Live};
-use store::{Recorder, RunLabel, StoreError};
+use store::{Content, Recorder, RunLabel, StoreError};
+
+use crate::content;
 
 /// How often finished requests are taken off.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -59,6 +61,19 @@ pub trait Records: Send {
     /// there.
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError>;
 
+    /// Whether what requests ask and are answered is wanted too.
+    fn wants_content(&self) -> bool {
+        false
+    }
+
+    /// Takes in what a request asked and was answered, where that is wanted. It waits for nothing:
+    /// what cannot be kept is counted and told by whoever keeps it.
+    fn content(&mut self, _content: Content) {}
+
+    /// Called behind a run's last content, where it is wanted, with the number of requests that it
+    /// could not be caught of.
+    fn content_missed(&mut self, _requests: u64) {}
+
     /// Called about every 20 ms, whether or not requests end.
     ///
     /// # Errors
@@ -98,6 +113,18 @@ impl Records for Box<dyn Records> {
 
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         (**self).write(exchange, label)
+    }
+
+    fn wants_content(&self) -> bool {
+        (**self).wants_content()
+    }
+
+    fn content(&mut self, content: Content) {
+        (**self).content(content);
+    }
+
+    fn content_missed(&mut self, requests: u64) {
+        (**self).content_missed(requests);
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
@@ -211,6 +238,7 @@ impl<R: Records> Writer<R> {
                 self.take_in(exchange);
             }
             spare = records;
+            self.take_content();
             let now = self.desk.clock.now();
             let flushed = self.desk.records.as_mut().map_or(Ok(()), |records| records.tick(now));
             self.note(flushed);
@@ -218,6 +246,10 @@ impl<R: Records> Writer<R> {
                 break;
             }
             std::thread::park_timeout(INTERVAL);
+        }
+        let missed = self.desk.intake.transcripts_missed();
+        if let (Some(records), 1..) = (&mut self.desk.records, missed) {
+            records.content_missed(missed);
         }
         let kept = self.desk.records.as_mut().map_or(Ok(()), Records::end);
         self.note(kept);
@@ -249,6 +281,14 @@ impl<R: Records> Writer<R> {
             None => Ok(()),
         };
         self.note(written);
+    }
+
+    fn take_content(&mut self) {
+        for transcript in self.desk.intake.take_transcripts() {
+            if let Some(records) = &mut self.desk.records {
+                records.content(content::read(&transcript));
+            }
+        }
     }
 
     fn accumulator(&self, window_start: Timestamp) -> RunAccumulator {

@@ -104,7 +104,9 @@ impl<R: Records + 'static> Trial<'_, R> {
     /// was measured is not lost.
     pub async fn run(mut self) -> Result<Measured<R>, TrialError> {
         let clock = self.time.clock();
-        let intake = Arc::new(Intake::new(INTAKE_BOUND));
+        let wants_content = self.records.as_ref().is_some_and(Records::wants_content);
+        let intake = Intake::new(INTAKE_BOUND);
+        let intake = Arc::new(if wants_content { intake.with_transcripts() } else { intake });
         let recording = Recording::start(self.desk(&intake, &clock))?;
         let before = WallAnchor::take(&*clock);
         let meter = Meter::start(self.spent, &*clock);

@@ -12,6 +12,7 @@ use domain::{
 
 use crate::intake::Intake;
 use crate::live::Live;
+use crate::transcript::Transcript;
 
 /// What a flight needs from its run.
 pub(crate) struct Tower {
@@ -50,6 +51,8 @@ pub(crate) struct Flight {
     /// The answer, kept only where its tokens may have to be counted: there is a tokenizer, or it
     /// came in one piece.
     answer: Option<Kept>,
+    /// What was said, where somebody keeps it.
+    transcript: Option<Transcript>,
     usage: Option<Usage>,
 }
 
@@ -125,7 +128,9 @@ impl Flight {
             )),
         };
         let answer = tower.tokenizer.is_some().then(Kept::default);
-        Self { tower: Arc::clone(tower), exchange: Some(exchange), answer, usage: None }
+        let room = tower.intake.transcript_room();
+        let transcript = room.and_then(|room| Transcript::begin(request, room));
+        Self { tower: Arc::clone(tower), exchange: Some(exchange), answer, transcript, usage: None }
     }
 
     /// Completes the record and hands it in.
@@ -151,9 +156,16 @@ impl Flight {
         exchange.outcome = result.into();
         self.count_tokens(&mut exchange, prompt, known_input);
         let at = exchange.timeline.finished.arrived;
-        self.tower.live.end(&exchange);
-        self.tower.intake.push(exchange);
+        self.hand_in(exchange);
         Landing { at, unconnected }
+    }
+
+    fn hand_in(&mut self, exchange: Exchange) {
+        self.tower.live.end(&exchange);
+        if let Some(transcript) = self.transcript.take() {
+            self.tower.intake.push_transcript(transcript);
+        }
+        self.tower.intake.push(exchange);
     }
 
     /// Fills in token counts, input and output each by itself: the server's, else the tokenizer's,
@@ -204,6 +216,9 @@ impl Sink for Flight {
                 timeline.chunks.clear();
                 (timeline.sent, timeline.headers) = (None, None);
                 self.answer = self.tower.tokenizer.is_some().then(Kept::default);
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.begin_again();
+                }
             }
             Progress::Connected(connection) => timeline.connection = Some(connection),
             Progress::Sent(at) => timeline.sent = Some(at),
@@ -220,6 +235,9 @@ impl Sink for Flight {
                     timeline.chunks.push(timeline.started, chunk.at);
                     self.tower.live.token();
                 }
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.push(chunk.payload);
+                }
                 if let Some(answer) = &mut self.answer {
                     answer.push(chunk.payload, exchange.streamed);
                 }
@@ -232,7 +250,6 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
         exchange.timeline.finished = Arrival::at(self.tower.clock.now());
-        self.tower.live.end(&exchange);
-        self.tower.intake.push(exchange);
+        self.hand_in(exchange);
     }
 }

@@ -1,11 +1,13 @@
 //! Hands finished records from the load's threads to whoever keeps them: a bounded buffer that is
 //! emptied in one go, so that a record costs its sender one short lock and no wake-up.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::Exchange;
 use tokio::sync::Notify;
+
+use crate::transcript::{Room, Transcript};
 
 /// A bounded buffer of finished records.
 ///
@@ -16,11 +18,14 @@ pub struct Intake {
     buffer: Mutex<Buffer>,
     room: Notify,
     bound: usize,
+    /// Where prompts and answers are caught, the room for them.
+    transcripts: Option<Arc<Room>>,
 }
 
 #[derive(Debug, Default)]
 struct Buffer {
     records: Vec<Exchange>,
+    transcripts: Vec<Transcript>,
     held_back: u64,
 }
 
@@ -28,12 +33,42 @@ impl Intake {
     /// A buffer that holds back new requests once `bound` records wait in it.
     #[must_use]
     pub fn new(bound: usize) -> Self {
-        Self { buffer: Mutex::default(), room: Notify::new(), bound: bound.max(1) }
+        let (buffer, room) = (Mutex::default(), Notify::new());
+        Self { buffer, room, bound: bound.max(1), transcripts: None }
+    }
+
+    /// The same, with what requests ask and are answered beside their records. Those are bounded by
+    /// their bytes, and what finds no room is missed: no request waits for it.
+    #[must_use]
+    pub fn with_transcripts(self) -> Self {
+        Self { transcripts: Some(Arc::default()), ..self }
     }
 
     /// Appends a record.
     pub fn push(&self, record: Exchange) {
         self.lock().records.push(record);
+    }
+
+    /// The room for transcripts, where they are wanted.
+    pub(crate) const fn transcript_room(&self) -> Option<&Arc<Room>> {
+        self.transcripts.as_ref()
+    }
+
+    /// Appends what the request of the record that follows asked and was answered.
+    pub(crate) fn push_transcript(&self, transcript: Transcript) {
+        self.lock().transcripts.push(transcript);
+    }
+
+    /// Takes the transcripts out, in the order they came.
+    #[must_use]
+    pub fn take_transcripts(&self) -> Vec<Transcript> {
+        std::mem::take(&mut self.lock().transcripts)
+    }
+
+    /// How many requests found no room for a transcript.
+    #[must_use]
+    pub fn transcripts_missed(&self) -> u64 {
+        self.transcripts.as_ref().map_or(0, |room| room.missed())
     }
 
     /// Waits until the buffer has room for what one more request will bring.

@@ -18,6 +18,8 @@ mod log;
 
 mod catalog;
 
+mod content;
+
 mod rows;
 
 mod filter;

@@ -7,6 +7,7 @@
 //! | `log/` | what was appended and is not yet in a partition |
 //! | `partitions/` | Parquet files of an hour each |
 //! | `catalog.db` | runs, documents, rollups, and which partitions count |
+//! | `content.db` | what requests asked and were answered, where that is kept |
 //! | `damaged/` | what could not be read, kept for whoever wants to look |
 
 use std::fs::{File, TryLockError};
@@ -97,6 +98,10 @@ impl Folder {
 
     pub(crate) fn catalog(&self) -> PathBuf {
         self.root.join("catalog.db")
+    }
+
+    pub(crate) fn contents(&self) -> PathBuf {
+        self.root.join("content.db")
     }
 
     fn format_file(&self) -> PathBuf {

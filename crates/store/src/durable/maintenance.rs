@@ -32,13 +32,15 @@ const WRITERS_MAX: usize = 32;
 pub struct Retention {
     /// How long after its end a request's record is kept; for ever where it is `None`.
     pub records: Option<Duration>,
+    /// How long prompts and answers are kept at most, whatever was said when they were stored.
+    pub content: Option<Duration>,
     /// How long a file that no longer counts stays, for queries that still read it.
     pub grace: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { records: None, grace: Duration::from_secs(600) }
+        Self { records: None, content: None, grace: Duration::from_secs(600) }
     }
 }
 
@@ -53,6 +55,8 @@ pub struct Maintained {
     pub merged: u64,
     /// Records that were kept long enough.
     pub expired: u64,
+    /// Requests whose prompt and answer were kept long enough.
+    pub forgotten: u64,
     /// Files that were removed.
     pub removed: u64,
     /// Partitions that could not be read and are left as they are.
@@ -233,6 +237,6 @@ fn lay_aside(path: &Path, aside: &Path) -> Result<(), DurableError> {
     folder::sync(aside)
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use domain::RequestId;
 
 use super::DurableError;
 use super::catalog::{Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run};
+use super::content;
 use super::filter::RecordFilter;
 use super::folder::{Folder, Lock};
 use super::log::replay::Segments;
 use super::partition;
 use super::provenance::StoredRecord;
 use super::rows::RowBuilder;
+use crate::content::Content;
 
 /// How often a snapshot is tried again where the writer moved something in the meantime.
 const TRIES: usize = 10;
@@ -176,6 +179,20 @@ impl Reader {
             return Err(DurableError::UnknownRun { id: run.to_owned() });
         }
         Ok(count)
+    }
+
+    /// Hands over what the requests of a run asked and were answered, or one of them, as far as that
+    /// was asked to be kept, and returns how many there are.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or `take` says why it cannot.
+    pub fn contents(
+        &self,
+        run: &str,
+        request: Option<RequestId>,
+        take: impl FnMut(Content) -> Result<(), DurableError>,
+    ) -> Result<u64, DurableError> {
+        content::read(&self.folder.contents(), run, request, take)
     }
 
     /// How many records a run has.

@@ -8,12 +8,14 @@ use domain::{Clock, Timestamp};
 
 use super::DurableError;
 use super::catalog::{Catalog, Document, RollupRow, Run};
+use super::content::{Contents, Stay};
 use super::folder::{Folder, Lock};
 use super::log::replay::{Damage, Segments};
 use super::log::{Log, LogSettings, Ticket};
-use super::maintenance::{Maintained, Maintenance, Retention};
+use super::maintenance::{Maintained, Maintenance, Retention, nanos};
 use super::provenance::{Entry, StoredRecord};
 use super::reader::Reader;
+use crate::content::Content;
 
 /// How the store works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub struct Store {
     reader: Reader,
     maintenance: Mutex<Upkeep>,
     catalog: Arc<Catalog>,
+    contents: Contents,
     folder: Folder,
     clock: Arc<dyn Clock>,
     settings: StoreSettings,
@@ -108,8 +111,18 @@ impl Store {
 
         let reader = Reader::new(folder.clone())?;
         let maintenance = Mutex::new(Upkeep { work, closed: clock.now() });
-        let store =
-            Self { log, maintenance, catalog, reader, folder, clock, settings, _lock: lock };
+        let contents = Contents::new(folder.contents());
+        let store = Self {
+            log,
+            reader,
+            maintenance,
+            catalog,
+            contents,
+            folder,
+            clock,
+            settings,
+            _lock: lock,
+        };
         Ok((store, Recovery { records, damage: report.damage, lost: report.lost }))
     }
 
@@ -169,7 +182,22 @@ impl Store {
         self.catalog.update_run(run)
     }
 
-    /// Forgets a run and every record of it, and returns how many those were. What they add up to
+    /// Keeps what requests asked and were answered, each with the id of its run, for as long as
+    /// `keep` says. A crash of the machine may lose what was kept last.
+    ///
+    /// # Errors
+    /// Where it cannot be written. None of it is kept then.
+    pub fn keep_content<'a>(
+        &self,
+        contents: impl IntoIterator<Item = (&'a str, &'a Content)>,
+        keep: Duration,
+    ) -> Result<(), DurableError> {
+        let stored_unix_ns = self.clock.unix_nanos();
+        let expires_unix_ns = stored_unix_ns.saturating_add(nanos(keep));
+        self.contents.keep(contents, Stay { stored_unix_ns, expires_unix_ns })
+    }
+
+    /// Forgets a run, every record of it and what was said in it, and returns how many records those were. What they add up to
     /// stays in the rollups.
     ///
     /// # Errors
@@ -181,6 +209,7 @@ impl Store {
         if records == 0 && self.catalog.run(id)?.is_none() {
             return Err(DurableError::UnknownRun { id: id.to_owned() });
         }
+        self.contents.delete_run(id)?;
         upkeep.work.delete_run(id, last)?;
         Ok(records)
     }
@@ -271,6 +300,11 @@ impl Store {
         upkeep.work.seal(self.log.closed(), &mut done)?;
         upkeep.work.compact(&mut done)?;
         upkeep.work.expire(retention, &mut done)?;
+        // What was said of a record goes with it at the latest.
+        let keep = [retention.content, retention.records].into_iter().flatten().min();
+        let now = self.clock.unix_nanos();
+        let limit = keep.map_or(0, |keep| now.saturating_sub(nanos(keep)));
+        done.forgotten = self.contents.expire(now, limit)?;
         Ok(done)
     }
 

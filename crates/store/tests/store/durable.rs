@@ -91,7 +91,7 @@ pub(crate) fn indices(reader: &Reader, run: &str) -> Vec<u64> {
     indices
 }
 
-fn run(id: &str, created_unix_ns: u64) -> Run {
+pub(crate) fn run(id: &str, created_unix_ns: u64) -> Run {
     Run {
         id: id.to_owned(),
         name: "nightly".to_owned(),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "the tests look into the store's files")]
 
+mod content;
 mod durable;
 mod fixture;
 mod formats;
