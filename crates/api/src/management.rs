@@ -21,6 +21,7 @@ pub mod benchmarks;
 pub mod catalogue;
 mod rollups;
 mod runs;
+mod resources;
 mod records;
 mod alerts;
 mod silences;

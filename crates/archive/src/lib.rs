@@ -4,7 +4,7 @@
 //! what they add up to, `control` its benchmarks. [`series`] and [`rollup`] say how a series and a
 //! window are written down; [`archive`](mod@archive) opens a store and brings it up to date;
 //! [`records`] and [`benchmarks`] keep what is handed over; [`recording`] takes a benchmark's records
-//! from the load to the collector; [`history`] answers what is asked of it all. Read the modules in
+//! from the load to the collector; [`samples`] is what was looked at meanwhile; [`history`] answers what is asked of it all. Read the modules in
 //! this order.
 
 pub mod series;
@@ -19,6 +19,8 @@ pub mod benchmarks;
 
 pub mod recording;
 
+pub mod samples;
+
 pub mod history;
 
 pub use archive::Archive;
@@ -26,3 +28,4 @@ pub use benchmarks::BenchmarkKeeper;
 pub use history::{History, HistoryError};
 pub use recording::Recording;
 pub use records::RecordKeeper;
+pub use samples::SampleKeeper;

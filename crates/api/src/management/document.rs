@@ -19,7 +19,7 @@ use super::extract::BODY_BYTES_MAX;
 use super::guard::{self, Guard};
 use super::key::Role;
 use super::{
-    App, BASE, alerts, benchmarks, catalogue, live, pages, records, rollups, runs, silences, status,
+    App, BASE, alerts, benchmarks, catalogue, live, pages, records, resources, rollups, runs, silences, status,
 };
 
 /// The page that shows the document to people.
@@ -70,6 +70,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(benchmarks::get))
         .routes(routes!(benchmarks::results))
         .routes(routes!(runs::timeline))
+        .routes(routes!(resources::resources))
         .routes(routes!(runs::distribution))
         .routes(routes!(runs::heatmap))
         .routes(routes!(records::list))

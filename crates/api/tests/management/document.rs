@@ -51,6 +51,7 @@ async fn the_document_describes_every_path() {
     get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 404
     get /api/v1/benchmarks/{id}/records: list_records 200 400 404
     get /api/v1/benchmarks/{id}/records/{request_id}: get_record 200 404
+    get /api/v1/benchmarks/{id}/resources: get_resources 200 400 404
     get /api/v1/benchmarks/{id}/results: get_results 200 404
     get /api/v1/benchmarks/{id}/timeline: get_timeline 200 400 404
     get /api/v1/live: watch 200 503

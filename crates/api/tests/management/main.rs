@@ -44,7 +44,7 @@ struct Desk {
     catalogue: Arc<Catalogue>,
     live: Arc<LiveFeed>,
     /// The store that its history is of.
-    store: Store,
+    store: Arc<Store>,
     alerts: SharedBook,
     /// What was kept of the alerts, the latest last.
     kept: Arc<Mutex<Vec<Saved>>>,
@@ -107,7 +107,7 @@ impl Desk {
             benchmarks,
             catalogue,
             live,
-            store,
+            store: Arc::new(store),
             alerts,
             kept,
             is_full,
