@@ -4,13 +4,16 @@
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
 //! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
-//! [`receiver`] are what the tables mean, and [`catalogue`] is what benchmarks may name; [`key`] makes keys for the server.
+//! [`receiver`] are what the tables mean, as are [`beside`] and [`otlp`]; [`catalogue`] is what
+//! benchmarks may name; [`key`] makes keys for the server.
 
 mod reader;
 
 mod alerts;
+mod beside;
 mod catalogue;
 mod key;
+mod otlp;
 mod receiver;
 mod scenario;
 mod schedule;
@@ -18,6 +21,7 @@ mod server;
 mod store;
 mod target;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +31,8 @@ use control::Scenario;
 use toml::de::DeTable;
 
 pub(crate) use self::alerts::{AlertSettings, usual_rules};
+pub(crate) use self::beside::Beside;
+pub(crate) use self::otlp::OtlpSettings;
 use self::reader::{Faults, Table};
 use self::schedule::Names;
 pub(crate) use self::schedule::ScheduleSettings;
@@ -73,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) schedules: Vec<ScheduleSettings>,
     /// What is watched, and who is told.
     pub(crate) alerts: AlertSettings,
+    /// Where metrics are pushed to, if anywhere.
+    pub(crate) otlp: Option<OtlpSettings>,
 }
 
 impl Settings {
@@ -115,8 +123,15 @@ impl Settings {
         let alerts = AlertSettings::read(&mut root);
         let store = StoreSettings::read(&mut root);
         let server = ServerSettings::read(&mut root);
+        let otlp = OtlpSettings::read(&mut root);
         root.refuse_others();
-        Self { server, store, targets, scenarios, schedules, alerts }
+        Self { server, store, targets, scenarios, schedules, alerts, otlp }
+    }
+
+    /// What is looked at beside each target that says so.
+    pub(crate) fn beside(&self) -> BTreeMap<String, Beside> {
+        let targets = self.targets.iter().filter(|target| !target.beside.is_empty());
+        targets.map(|target| (target.name.clone(), target.beside.clone())).collect()
     }
 
     /// What the file asks for, in a few lines.
@@ -141,6 +156,9 @@ impl Settings {
         let _ = writeln!(told, "alerts    {}", self.alerts);
         for receiver in &self.alerts.receivers {
             let _ = writeln!(told, "receiver  {}", receiver::told(receiver));
+        }
+        if let Some(otlp) = &self.otlp {
+            let _ = writeln!(told, "metrics   {otlp}");
         }
         told
     }
@@ -208,6 +226,7 @@ url = "api.openai.com"
 modle = "gpt-4o"
 key_env = "sk-secret"
 timeout = 30
+metrics_url = ["https://x/metrics", "nowhere"]
 
 [targets.local]
 engine = "m.gguf"
@@ -221,6 +240,7 @@ engine = "m.gguf"
 batching = "static"
 batch_delay = "5ms"
 retries = 3
+metrics_url = "http://127.0.0.1:1/metrics"
 
 [scenarios.short_queries]
 dataset = "x.jsonl"
@@ -235,6 +255,14 @@ description = "nothing"
 path = "data"
 retention = "30m"
 keep = "1d"
+
+[otlp]
+endpoint = "https://collector"
+conventions = "v1.40"
+interval = "0s"
+[otlp.headers]
+authorization = { env = "PRONY_TEST_UNSET" }
+x-plain = "secret"
 
 [alarms]
 "#;

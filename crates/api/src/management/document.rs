@@ -19,7 +19,8 @@ use super::extract::BODY_BYTES_MAX;
 use super::guard::{self, Guard};
 use super::key::Role;
 use super::{
-    App, BASE, alerts, benchmarks, catalogue, live, pages, records, resources, rollups, runs, silences, status,
+    App, BASE, alerts, benchmarks, catalogue, live, pages, records, resources, rollups, runs,
+    silences, status,
 };
 
 /// The page that shows the document to people.

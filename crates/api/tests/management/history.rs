@@ -10,9 +10,7 @@ use domain::{
 };
 use serde_json::json;
 use store::RunLabel;
-use store::durable::{
-    Provenance, RollupRow, Run, RunStatus, STORED_ANCHOR, StoredRecord,
-};
+use store::durable::{Provenance, RollupRow, Run, RunStatus, STORED_ANCHOR, StoredRecord};
 
 use super::*;
 
@@ -206,9 +204,7 @@ async fn what_was_seen_meanwhile_stands_beside_the_timeline() {
     assert_eq!(timeline["cpu_percent"], json!(vec![50.0; 10]));
     assert_eq!(timeline["memory_mib"], json!(vec![3.0; 10]));
     let resources = desk.get(&format!("{path}/resources?run=0")).await.json();
-    let figure = |name: &str, unit: &str, value: f64| {
-        json!({ "name": name, "unit": unit, "gpu": null, "values": vec![value; 10] })
-    };
+    let figure = |name: &str, unit: &str, value: f64| json!({ "name": name, "unit": unit, "gpu": null, "values": vec![value; 10] });
     assert_eq!(
         resources["sources"],
         json!([

@@ -147,7 +147,7 @@ fn look_after(
     Some(wrong)
 }
 
-fn thread<T: Send + 'static>(
+pub(super) fn thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, UserError> {
@@ -157,11 +157,11 @@ fn thread<T: Send + 'static>(
         .map_err(|error| unstarted("thread", &error))
 }
 
-fn unstarted(what: &str, error: &io::Error) -> UserError {
+pub(super) fn unstarted(what: &str, error: &io::Error) -> UserError {
     UserError::new(Exit::Other, format!("cannot start a {what}: {error}"))
 }
 
-fn join(thread: JoinHandle<()>) {
+pub(super) fn join(thread: JoinHandle<()>) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }

@@ -10,6 +10,8 @@ use super::{Sight, Source};
 
 /// How much time a block is of, which may be lost with the process.
 pub(super) const BLOCK_NANOS: u64 = 5_000_000_000;
+/// How long blocks wait for a store that cannot be written.
+const PATIENCE_NANOS: u64 = 300_000_000_000;
 
 /// Gathers what is seen for one benchmark.
 #[derive(Debug)]
@@ -49,9 +51,14 @@ impl SampleKeeper {
     /// Keeps the blocks that are long enough by now.
     ///
     /// # Errors
-    /// Where the store cannot be written. What was seen is kept the next time.
+    /// Where the store cannot be written. It is tried again the next time, for some minutes.
     pub fn tick(&mut self, now_unix_nanos: u64) -> Result<(), DurableError> {
-        self.keep(|start| now_unix_nanos.saturating_sub(start) >= BLOCK_NANOS)
+        let age = |start| now_unix_nanos.saturating_sub(start);
+        let kept = self.keep(|start| age(start) >= BLOCK_NANOS);
+        if kept.is_err() {
+            self.blocks.retain(|_, (start, _)| age(*start) < PATIENCE_NANOS);
+        }
+        kept
     }
 
     /// Keeps what is left.
