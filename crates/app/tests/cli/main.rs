@@ -19,3 +19,4 @@ mod signals;
 mod accuracy;
 mod scripts;
 mod serving;
+mod beside;

@@ -15,9 +15,9 @@ use crate::desk::{Desk, integer, items, text};
 const SAFE_AFTER_NANOS: u64 = 200_000_000;
 
 /// A server at work, and a simulated model as its target `sim`.
-struct Served {
-    desk: Desk,
-    program: Program,
+pub(crate) struct Served {
+    pub(crate) desk: Desk,
+    pub(crate) program: Program,
     url: String,
 }
 
@@ -32,13 +32,13 @@ impl Served {
     }
 
     /// Starts it with the configuration that is there.
-    fn resume(desk: Desk) -> Self {
+    pub(crate) fn resume(desk: Desk) -> Self {
         let program = desk.start("serve --config prony.toml --port 0");
         let url = program.url();
         Self { desk, program, url }
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
         let host = self.url.trim_start_matches("http://");
         let mut socket = TcpStream::connect(host).expect("it listens");
         let body = body.to_string();
@@ -55,24 +55,24 @@ impl Served {
         (status.expect("an answer has a status"), body.to_owned())
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let (status, body) = self.call("GET", path, &json!({}));
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).expect("it is JSON")
     }
 
-    fn create(&self, body: &Value) -> String {
+    pub(crate) fn create(&self, body: &Value) -> String {
         let (status, answer) = self.call("POST", "/api/v1/benchmarks", body);
         assert_eq!(status, 202, "{answer}");
         let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
         text(&answer["id"]).to_owned()
     }
 
-    fn benchmark(&self, id: &str) -> Value {
+    pub(crate) fn benchmark(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/benchmarks/{id}"))
     }
 
-    fn stop(self) -> Desk {
+    pub(crate) fn stop(self) -> Desk {
         self.program.interrupt();
         let end = self.program.finish();
         assert_eq!(end.code, Some(0), "{}", end.stderr);
@@ -80,7 +80,7 @@ impl Served {
     }
 }
 
-fn benchmark(seconds: f64, users: u64) -> Value {
+pub(crate) fn benchmark(seconds: f64, users: u64) -> Value {
     json!({
         "models": ["sim"], "test_scenarios": ["short_queries"],
         "concurrent_users": users, "duration_seconds": seconds,
