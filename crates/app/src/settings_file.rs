@@ -289,27 +289,40 @@ x-plain = "secret"
           line 15: `targets.gpt.key_env` names a variable that is not set
             help: give the name of a variable of the environment, and set it
           line 16: `targets.gpt.timeout` cannot be used: `30` has no unit; write 30s or 30ms
-          line 19: `targets.local.engine` stands beside `url`
+          line 17: `targets.gpt.metrics_url` is read over plain HTTP alone
+            help: write it like http://127.0.0.1:8000/metrics
+          line 17: `targets.gpt.metrics_url` has no URL
+            help: write it like http://127.0.0.1:8000/metrics
+          line 20: `targets.local.engine` stands beside `url`
             help: leave one of the two out
-          line 23: `targets."a, b"` has a name that lists cannot have
+          line 24: `targets."a, b"` has a name that lists cannot have
             help: give it one without spaces and commas
-          line 23: `targets."a, b".url` is missing
+          line 24: `targets."a, b".url` is missing
             help: name a server, or a model file with `engine`
-          line 28: `targets.cpu.batch_delay` is about dynamic batches
+          line 29: `targets.cpu.batch_delay` is about dynamic batches
             help: add `batching = "dynamic"`, or leave it out
-          line 29: `targets.cpu.retries` is no setting
+          line 30: `targets.cpu.retries` is no setting
             help: there are engine, llama_dir, context, context_per_request, batch_size, batching, batch_delay, prefill_chunk, queue, threads, gpu_layers, provider, model, region, labels
-          line 31: `scenarios.short_queries` is one of the named scenarios
+          line 31: `targets.cpu.metrics_url` is no setting
+            help: there are engine, llama_dir, context, context_per_request, batch_size, batching, batch_delay, prefill_chunk, queue, threads, gpu_layers, provider, model, region, labels
+          line 33: `scenarios.short_queries` is one of the named scenarios
             help: give yours another name
-          line 32: `scenarios.short_queries.dataset` names a file that cannot be read: No such file or directory (os error 2)
+          line 34: `scenarios.short_queries.dataset` names a file that cannot be read: No such file or directory (os error 2)
             help: give a path that counts from the configuration's own folder
-          line 35: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
-          line 37: `scenarios.none.dataset` is missing
+          line 37: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
+          line 39: `scenarios.none.dataset` is missing
             help: name a file, or a length with `input_len`
-          line 42: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
-          line 43: `store.keep` is no setting
+          line 44: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
+          line 45: `store.keep` is no setting
             help: there are path, retention
-          line 45: `alarms` is no setting
+          line 48: `otlp.endpoint` cannot be used: metrics are pushed over http alone; put an OpenTelemetry Collector in between
+          line 49: `otlp.conventions` is none of the words for it
+            help: the nearest is `v1.41`; there are v1.41, next
+          line 50: `otlp.interval` has to be more than zero
+          line 52: `otlp.headers.authorization` cannot be used: it names a variable of the environment that is not set
+          line 53: `otlp.headers.x-plain` is no table
+            help: write [headers.NAME]
+          line 55: `alarms` is no setting
             help: the nearest is `alerts`
         "#);
     }
@@ -372,6 +385,16 @@ model = "claude"
 headers = { x-team = "search" }
 http2 = true
 retries = 2
+
+[targets.vllm]
+url = "http://127.0.0.1:8000"
+model = "m"
+metrics_url = ["http://127.0.0.1:8000/metrics", "http://127.0.0.1:9400/metrics"]
+pid_file = "vllm.pid"
+
+[otlp]
+endpoint = "http://127.0.0.1:4318"
+conventions = "next"
 
 [targets.local]
 engine = "models/SmolLM2-135M.gguf"

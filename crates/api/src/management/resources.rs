@@ -1,6 +1,5 @@
 //! What was looked at while a run went on: what Prony and a server beside it took, and what servers
 //! told of themselves.
-#![expect(unused_qualifications, reason = "the macro of the paths qualifies what it is given")]
 
 use archive::samples::{Source, Watched};
 use axum::Json;

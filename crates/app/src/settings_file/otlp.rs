@@ -1,6 +1,7 @@
 //! Where metrics are pushed to.
 
 use std::fmt;
+use std::time::Duration;
 
 use collect::otlp::{Conventions, Settings, SettingsError};
 
@@ -26,8 +27,8 @@ impl OtlpSettings {
         let instance = table.text("instance").unwrap_or_default();
         let conventions = table
             .choice("conventions", &[("v1.41", Conventions::V1_41), ("next", Conventions::Next)]);
-        let interval = table.parsed("interval").map(|Span(time)| time);
-        let timeout = table.parsed("timeout").map(|Span(time)| time);
+        let interval = span(&mut table, "interval");
+        let timeout = span(&mut table, "timeout");
         let mut headers = Vec::new();
         for header in table.tables("headers") {
             let name = header.name.clone();
@@ -39,19 +40,22 @@ impl OtlpSettings {
         push.interval = interval.unwrap_or(push.interval);
         push.timeout = timeout.unwrap_or(push.timeout);
         if let (true, Err(error)) = (table.has("endpoint"), push.check()) {
-            let key = match error {
-                SettingsError::Endpoint | SettingsError::Scheme | SettingsError::EndpointParts => {
-                    "endpoint"
-                }
-                SettingsError::Header(_) => "headers",
-                SettingsError::Zero if push.interval.is_zero() => "interval",
-                SettingsError::Zero => "timeout",
-            };
+            let key =
+                if matches!(error, SettingsError::Header(_)) { "headers" } else { "endpoint" };
             table.refuse(key, format!("cannot be used: {error}"), "");
         }
         table.refuse_others();
         Some(Self { push })
     }
+}
+
+/// A time of some length.
+fn span(table: &mut Table<'_>, key: &'static str) -> Option<Duration> {
+    let Span(time) = table.parsed(key)?;
+    if time.is_zero() {
+        table.refuse(key, "has to be more than zero", "");
+    }
+    Some(time).filter(|time| !time.is_zero())
 }
 
 impl fmt::Display for OtlpSettings {

@@ -1,8 +1,9 @@
 //! What `prony serve` joins to a benchmark: what is seen of processes and servers meanwhile, and
 //! metrics pushed to who collects them.
 
-use std::io::Read as _;
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -108,13 +109,63 @@ async fn what_is_seen_while_a_benchmark_runs_stands_beside_it() {
     sim.stop();
 }
 
-/// A push of which every byte is understood.
-fn push(body: &[u8]) -> ExportMetricsServiceRequest {
+/// A push as it came.
+#[derive(Clone)]
+struct Push {
+    /// The request's first line and headers.
+    head: Vec<String>,
+    metrics: ExportMetricsServiceRequest,
+}
+
+/// Takes whatever is pushed, for as long as the test's process lives.
+struct Receiver {
+    address: SocketAddr,
+    pushes: Arc<Mutex<Vec<Push>>>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let pushes = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&pushes);
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let push = take(socket.expect("somebody connects"));
+                taken.lock().expect("nobody panics").push(push);
+            }
+        });
+        Self { address, pushes }
+    }
+
+    fn pushes(&self) -> Vec<Push> {
+        self.pushes.lock().expect("nobody panics").clone()
+    }
+}
+
+/// Reads a push, of which every byte has to be understood, and answers it.
+fn take(socket: TcpStream) -> Push {
+    let mut reader = BufReader::new(socket);
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("it is text");
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_owned()),
+        }
+    }
+    let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.and_then(|length| length.parse().ok()).expect("it says how long it is");
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("it is whole");
     let mut message = Vec::new();
-    GzDecoder::new(body).read_to_end(&mut message).expect("it is gzip");
-    let push = ExportMetricsServiceRequest::decode(&*message).expect("it is protobuf");
-    assert_eq!(push.encoded_len(), message.len());
-    push
+    GzDecoder::new(&*body).read_to_end(&mut message).expect("it is gzip");
+    let metrics = ExportMetricsServiceRequest::decode(&*message).expect("it is protobuf");
+    assert_eq!(metrics.encoded_len(), message.len());
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    reader.get_mut().write_all(answer).expect("it waits for the answer");
+    Push { head, metrics }
 }
 
 /// How many requests a push says have ended.
@@ -140,19 +191,17 @@ fn instance(push: &ExportMetricsServiceRequest) -> String {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_pushed_to_their_end() {
-    let taken = Reply::status(200);
-    let receiver =
-        FakeServer::builder().on("POST", "/otlp/v1/metrics", taken).lenient().start().await;
+#[test]
+fn metrics_are_pushed_to_their_end() {
+    let receiver = Receiver::start();
     let (_desk, sim) = simulated();
     let otlp = format!(
-        "[otlp]\nendpoint = \"{}/otlp\"\ninterval = \"100ms\"\n\
+        "[otlp]\nendpoint = \"http://{}/otlp\"\ninterval = \"100ms\"\n\
          headers = {{ x-key = {{ file = \"sim.pid\" }} }}\n",
-        receiver.url()
+        receiver.address
     );
     let served = served(&sim, "", &otlp);
-    until("a first push", || !receiver.received().is_empty());
+    until("a first push", || !receiver.pushes().is_empty());
     let id = served.create(&json!({
         "models": ["sim"], "test_scenarios": ["short_queries"],
         "concurrent_users": 4, "num_requests": 30, "duration_minutes": 5,
@@ -162,11 +211,12 @@ async fn metrics_are_pushed_to_their_end() {
     assert!(metrics.contains("prony_otlp_pushes_total{outcome=\"failed\"} 0\n"), "{metrics}");
     served.stop();
 
-    let received = receiver.received();
-    let (first, last) = (&received[0], received.last().expect("there are some"));
-    assert_eq!(first.header("x-key"), Some(&*std::process::id().to_string()));
-    assert_eq!((ended(&push(&first.body)), ended(&push(&last.body))), (0, 30));
-    let [one, other] = [first, last].map(|received| instance(&push(&received.body)));
+    let pushes = receiver.pushes();
+    let (first, last) = (&pushes[0], pushes.last().expect("there are some"));
+    assert_eq!(first.head[0], "POST /otlp/v1/metrics HTTP/1.1");
+    assert!(first.head.contains(&format!("x-key: {}", std::process::id())), "{:?}", first.head);
+    assert_eq!((ended(&first.metrics), ended(&last.metrics)), (0, 30));
+    let [one, other] = [first, last].map(|push| instance(&push.metrics));
     assert_eq!((one.len(), &one), (36, &other));
     sim.stop();
 }
