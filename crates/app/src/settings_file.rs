@@ -421,10 +421,12 @@ usual_rules = false
         store     /var/lib/prony, records are kept for 90d
         target    gpt: gpt-4o by openai in us-east, https://api.openai.com/v1/chat/completions, no key, team=search
         target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
+        target    vllm: m by 127.0.0.1, http://127.0.0.1:8000/v1/chat/completions, no key, with metrics of 2 servers, its process is watched
         target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
         scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
         schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m
         alerts    no rules
+        metrics   to http://127.0.0.1:4318 every 10 s, by the names of next
         "#);
         assert_snapshot!(faults(""), @r#"
         in order
