@@ -16,6 +16,7 @@ use collect::resource::Sampler;
 use collect::scrape::{Scrape, ScrapeError, Scraper};
 use control::Benchmarks;
 use domain::{Clock, Timestamp, WallAnchor};
+use store::durable::DurableError;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -240,7 +241,7 @@ impl Watch {
     fn keep(&mut self) {
         let Some(session) = &mut self.session else { return };
         let kept = session.keeper.tick(self.looking.clock.unix_nanos());
-        self.note_kept(kept.err());
+        self.note_kept(kept.err().as_ref());
     }
 
     /// The benchmark has ended, or the server does.
@@ -250,11 +251,11 @@ impl Watch {
         }
         self.sample_self();
         let kept = self.session.take().map(|session| session.keeper.finish());
-        self.note_kept(kept.and_then(Result::err));
+        self.note_kept(kept.and_then(Result::err).as_ref());
     }
 
-    fn note_kept(&mut self, error: Option<store::durable::DurableError>) {
-        if let (Some(error), false) = (&error, self.is_unkept) {
+    fn note_kept(&mut self, error: Option<&DurableError>) {
+        if let (Some(error), false) = (error, self.is_unkept) {
             output::talk(&format!(
                 "warning: what is seen beside the benchmark is not kept: {error}\n  help: {}",
                 error.hint()
