@@ -54,6 +54,7 @@ async fn the_document_describes_every_path() {
     get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/records: list_records 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/records/{request_id}: get_record 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/resources: get_resources 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/results: get_results 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/timeline: get_timeline 200 400 401 403 404 429 500 503
     get /api/v1/live: watch 200 401 403 429 500 503

@@ -163,7 +163,7 @@ pub(super) fn thread<T: Send + 'static>(
         .map_err(|error| unstarted("thread", &error))
 }
 
-fn unstarted(what: &str, error: &io::Error) -> UserError {
+pub(super) fn unstarted(what: &str, error: &io::Error) -> UserError {
     UserError::new(Exit::Other, format!("cannot start a {what}: {error}"))
 }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 
 use super::DurableError;
-use super::catalog::{Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run};
+use super::catalog::{
+    Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run, SampleBlock,
+};
 use super::filter::RecordFilter;
 use super::folder::{Folder, Lock};
 use super::log::replay::Segments;
@@ -116,6 +118,20 @@ impl Reader {
     /// Where the catalog cannot be read.
     pub fn documents(&self, kind: &str) -> Result<Vec<Document>, DurableError> {
         self.catalog.documents(kind)
+    }
+
+    /// What was looked at beside a run in blocks that start before `to`, and not before `from`: by
+    /// source, then by time.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub fn samples(
+        &self,
+        run: &str,
+        from_unix_ns: u64,
+        to_unix_ns: u64,
+    ) -> Result<Vec<SampleBlock>, DurableError> {
+        self.catalog.samples(run, from_unix_ns, to_unix_ns)
     }
 
     /// Every series that has rollups.
