@@ -157,6 +157,7 @@ async fn every_problem_that_comes_is_one_that_the_document_lists() {
     get_heatmap {400, 401, 404}
     list_records {400, 401, 404}
     get_record {400, 401, 404}
+    get_resources {400, 401, 404}
     get_results {400, 401, 404}
     get_timeline {400, 401, 404}
     watch {401}
