@@ -11,7 +11,9 @@
 mod accuracy;
 mod pair;
 mod peer;
+mod program;
 mod sample;
+mod watched;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,7 @@ use serde_json::{Value, json};
 use self::accuracy::Accuracy;
 use self::pair::{Cores, Pair};
 use self::sample::median;
+use self::watched::Watched;
 use crate::workspace;
 
 /// How often each timed case is repeated; the median counts.
@@ -68,6 +71,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     for case in &ACCURACY_CASES {
         figures.accuracy(case)?;
     }
+    figures.watched()?;
     figures.print()
 }
 
@@ -183,6 +187,29 @@ impl Figures {
                 goal: Some((format!("≤ {most} MB"), memory_mb <= most)),
             });
         }
+        Ok(())
+    }
+
+    /// How soon the live view shows what happens.
+    fn watched(&mut self) -> anyhow::Result<()> {
+        const AGE_MS_MAX: f64 = 500.0;
+        const SHARE_MAX: f64 = 0.1;
+        let users = 10_000;
+        println!("watched");
+        let watched = Watched::measure(&self.folder.join("watched"), users)?;
+        let p95 = sample::quantile(&watched.age_ms, 0.95);
+        self.rows.push(Row {
+            name: format!("from an event to who watches it live, {users} users"),
+            measured: watched.to_string(),
+            goal: Some((
+                format!("p95 ≤ {AGE_MS_MAX} ms, ≤ {:.0} % of a core", 100.0 * SHARE_MAX),
+                p95 <= AGE_MS_MAX && watched.serving_share <= SHARE_MAX,
+            )),
+        });
+        self.record.push(json!({
+            "case": "watched", "age_ms": watched.age_ms,
+            "serving_share": watched.serving_share, "completed": watched.completed,
+        }));
         Ok(())
     }
 

@@ -23,6 +23,7 @@ pub mod catalogue;
 mod availability;
 mod rollups;
 mod runs;
+mod resources;
 mod records;
 mod alerts;
 mod silences;

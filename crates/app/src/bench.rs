@@ -179,6 +179,7 @@ impl Session {
                 scenarios: sources.iter().map(Prompts::name).collect(),
                 loads: self.bench.loads.iter().map(ToString::to_string).collect(),
                 config: results.config().clone(),
+                content: self.settings.output.content(),
             },
             &self.clock,
         )?;

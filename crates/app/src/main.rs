@@ -16,6 +16,7 @@ mod machine;
 mod output;
 mod peer_flag;
 mod process;
+mod random;
 mod serve;
 mod serve_engine;
 mod serve_sim;

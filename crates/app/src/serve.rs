@@ -2,12 +2,15 @@
 //! goes on, and raises alerts.
 //!
 //! Each part has a thread of its own, so that none is measured with another: [`parts`] are those
-//! threads; [`canary`] asks targets again and again; [`live`] tells what goes on to everyone who
-//! watches; [`watch`] evaluates alert rules.
+//! threads, and [`sampling`] one that looks at processes and servers while a benchmark runs;
+//! [`canary`] asks targets again and again; [`live`] tells what goes on to everyone who watches;
+//! [`watch`] evaluates alert rules; [`pushing`] pushes metrics over OTLP.
 
 mod canary;
 mod live;
 pub(crate) mod parts;
+mod pushing;
+mod sampling;
 mod watch;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +21,7 @@ use std::time::Duration;
 use api::management::{LiveFeed, Management, ManagementServer, StoreFacts, form};
 use archive::{Archive, AvailabilityBook, Door, History, Host};
 use clap::Args;
+use collect::otlp;
 use collect::resource::{Gpus, Sampler, families};
 use control::Benchmarks;
 use domain::{Clock, SystemClock};
@@ -26,6 +30,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::parts::{Collecting, Working};
+use self::pushing::Pushing;
+use self::sampling::{Looking, Sampling};
 use crate::failure::{Exit, FREE_PORT, UserError};
 use crate::settings_file::{ScheduleSettings, Settings};
 use crate::signal::Interrupts;
@@ -114,19 +120,20 @@ async fn serve(
     let collecting = Collecting::start(&archive, &clock)?;
     let collector = Arc::clone(&collecting.collector);
     let region: Arc<str> = config.server.region.clone().unwrap_or_default().into();
-    let working = Working::start(parts::Work {
-        benchmarks: Arc::clone(&benchmarks),
-        catalogue: Arc::clone(&catalogue),
-        collector: Arc::clone(&collector),
-        clock: Arc::clone(&clock),
-        region: Arc::clone(&region),
-        stop: stop.clone(),
-    })?;
     let host = Host {
         benchmarks: Arc::clone(&benchmarks),
         collector: Arc::clone(&collector),
         clock: Arc::clone(&clock),
+        store: Arc::clone(archive.store()),
+        teller: Arc::new(|told| output::talk(&told)),
     };
+    let working = Working::start(parts::Work {
+        host: host.clone(),
+        catalogue: Arc::clone(&catalogue),
+        region: Arc::clone(&region),
+        content: config.store.content,
+        stop: stop.clone(),
+    })?;
     let door = Door::open(&config.store.path, host)
         .map_err(|error| {
             output::talk(&format!(
@@ -150,6 +157,18 @@ async fn serve(
     .start()?;
     let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
+    let sampling = Sampling::start(Looking {
+        archive: archive.clone(),
+        benchmarks: Arc::clone(&benchmarks),
+        clock: Arc::clone(&clock),
+        sampler: sampler.clone(),
+        beside: config.beside(),
+        stop: stop.clone(),
+    })?;
+    let pushing =
+        config.otlp.as_ref().map(|otlp| Pushing::start(otlp.push.clone(), Arc::clone(&collector)));
+    let pushing = pushing.transpose()?;
+    let push_status = pushing.as_ref().map(Pushing::status);
     let feed = Arc::new(LiveFeed::new(stop.clone()));
     let watching = watch::Watching::start(config.alerts, &archive, Arc::clone(&clock))?;
     let (alerts, keep_alerts) = (watching.book.clone(), Arc::new(watching.keeper()));
@@ -182,6 +201,7 @@ async fn serve(
                     .iter()
                     .flat_map(families),
             );
+            all.extend(push_status.iter().flat_map(|status| otlp::families(&status())));
             all
         }),
         store: store_facts(&archive),
@@ -202,8 +222,12 @@ async fn serve(
     working.join();
     drop(door);
     parts::join(canaries);
+    sampling.join();
     upkeep.join();
     let kept = collecting.finish();
+    if let Some(pushing) = pushing {
+        pushing.finish().await;
+    }
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| {
             UserError::new(Exit::Other, format!("a part of the server broke off: {error}"))

@@ -4,15 +4,18 @@
 //! that is known, values of the wrong form, files that cannot be read, and settings that contradict
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
 //! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
-//! [`receiver`] are what the tables mean, [`catalogue`] is what benchmarks may name, and [`ad_hoc`] makes
-//! what they may describe; [`key`] makes keys for the server.
+//! [`receiver`] are what the tables mean, as are [`beside`] and [`otlp`]; [`catalogue`] is what
+//! benchmarks may name, and [`ad_hoc`] makes what they may describe; [`key`] makes keys for the
+//! server.
 
 mod reader;
 
 mod alerts;
 mod ad_hoc;
+mod beside;
 mod catalogue;
 mod key;
+mod otlp;
 mod receiver;
 mod scenario;
 mod schedule;
@@ -20,6 +23,7 @@ mod server;
 mod store;
 mod target;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -29,11 +33,13 @@ use control::Scenario;
 use toml::de::DeTable;
 
 pub(crate) use self::alerts::{AlertSettings, usual_rules};
+pub(crate) use self::beside::Beside;
+pub(crate) use self::otlp::OtlpSettings;
 use self::reader::{Faults, Table};
 use self::schedule::Names;
 pub(crate) use self::schedule::ScheduleSettings;
 pub(crate) use self::server::ServerSettings;
-pub(crate) use self::store::StoreSettings;
+pub(crate) use self::store::{Age, CONTENT_KEPT, StoreSettings};
 use self::target::TargetSettings;
 use crate::failure::{Exit, UserError};
 use crate::{Outcome, output};
@@ -75,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) schedules: Vec<ScheduleSettings>,
     /// What is watched, and who is told.
     pub(crate) alerts: AlertSettings,
+    /// Where metrics are pushed to, if anywhere.
+    pub(crate) otlp: Option<OtlpSettings>,
 }
 
 impl Settings {
@@ -118,8 +126,15 @@ impl Settings {
         let alerts = AlertSettings::read(&mut root);
         let store = StoreSettings::read(&mut root);
         let server = ServerSettings::read(&mut root);
+        let otlp = OtlpSettings::read(&mut root);
         root.refuse_others();
-        Self { server, store, targets, scenarios, schedules, alerts }
+        Self { server, store, targets, scenarios, schedules, alerts, otlp }
+    }
+
+    /// What is looked at beside each target that says so.
+    pub(crate) fn beside(&self) -> BTreeMap<String, Beside> {
+        let targets = self.targets.iter().filter(|target| !target.beside.is_empty());
+        targets.map(|target| (target.name.clone(), target.beside.clone())).collect()
     }
 
     /// What the file asks for, in a few lines.
@@ -144,6 +159,9 @@ impl Settings {
         let _ = writeln!(told, "alerts    {}", self.alerts);
         for receiver in &self.alerts.receivers {
             let _ = writeln!(told, "receiver  {}", receiver::told(receiver));
+        }
+        if let Some(otlp) = &self.otlp {
+            let _ = writeln!(told, "metrics   {otlp}");
         }
         told
     }
@@ -211,6 +229,7 @@ url = "api.openai.com"
 modle = "gpt-4o"
 key_env = "sk-secret"
 timeout = 30
+metrics_url = ["https://x/metrics", "nowhere"]
 
 [targets.local]
 engine = "m.gguf"
@@ -224,6 +243,7 @@ engine = "m.gguf"
 batching = "static"
 batch_delay = "5ms"
 retries = 3
+metrics_url = "http://127.0.0.1:1/metrics"
 
 [scenarios.short_queries]
 dataset = "x.jsonl"
@@ -238,6 +258,14 @@ description = "nothing"
 path = "data"
 retention = "30m"
 keep = "1d"
+
+[otlp]
+endpoint = "https://collector"
+conventions = "v1.40"
+interval = "0s"
+[otlp.headers]
+authorization = { env = "PRONY_TEST_UNSET" }
+x-plain = "secret"
 
 [alarms]
 "#;
@@ -264,27 +292,40 @@ keep = "1d"
           line 15: `targets.gpt.key_env` names a variable that is not set
             help: give the name of a variable of the environment, and set it
           line 16: `targets.gpt.timeout` cannot be used: `30` has no unit; write 30s or 30ms
-          line 19: `targets.local.engine` stands beside `url`
+          line 17: `targets.gpt.metrics_url` is read over plain HTTP alone
+            help: write it like http://127.0.0.1:8000/metrics
+          line 17: `targets.gpt.metrics_url` has no URL
+            help: write it like http://127.0.0.1:8000/metrics
+          line 20: `targets.local.engine` stands beside `url`
             help: leave one of the two out
-          line 23: `targets."a, b"` has a name that lists cannot have
+          line 24: `targets."a, b"` has a name that lists cannot have
             help: give it one without spaces and commas
-          line 23: `targets."a, b".url` is missing
+          line 24: `targets."a, b".url` is missing
             help: name a server, or a model file with `engine`
-          line 28: `targets.cpu.batch_delay` is about dynamic batches
+          line 29: `targets.cpu.batch_delay` is about dynamic batches
             help: add `batching = "dynamic"`, or leave it out
-          line 29: `targets.cpu.retries` is no setting
+          line 30: `targets.cpu.retries` is no setting
             help: there are engine, llama_dir, context, context_per_request, batch_size, batching, batch_delay, prefill_chunk, queue, threads, gpu_layers, provider, model, region, labels
-          line 31: `scenarios.short_queries` is one of the named scenarios
+          line 31: `targets.cpu.metrics_url` is no setting
+            help: there are engine, llama_dir, context, context_per_request, batch_size, batching, batch_delay, prefill_chunk, queue, threads, gpu_layers, provider, model, region, labels
+          line 33: `scenarios.short_queries` is one of the named scenarios
             help: give yours another name
-          line 32: `scenarios.short_queries.dataset` names a file that cannot be read: No such file or directory (os error 2)
+          line 34: `scenarios.short_queries.dataset` names a file that cannot be read: No such file or directory (os error 2)
             help: give a path that counts from the configuration's own folder
-          line 35: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
-          line 37: `scenarios.none.dataset` is missing
+          line 37: `scenarios.exact.input_len` cannot be used: `N(512` is no length in tokens: two numbers in brackets are missing; write a number (512), a normal distribution (N(512,128) for mean and deviation, N(512,128)[64,2048] with bounds) or a uniform one (U(64,256))
+          line 39: `scenarios.none.dataset` is missing
             help: name a file, or a length with `input_len`
-          line 42: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
-          line 43: `store.keep` is no setting
+          line 44: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
+          line 45: `store.keep` is no setting
             help: there are path, retention
-          line 45: `alarms` is no setting
+          line 48: `otlp.endpoint` cannot be used: metrics are pushed over http alone; put an OpenTelemetry Collector in between
+          line 49: `otlp.conventions` is none of the words for it
+            help: the nearest is `v1.41`; there are v1.41, next
+          line 50: `otlp.interval` has to be more than zero
+          line 52: `otlp.headers.authorization` cannot be used: it names a variable of the environment that is not set
+          line 53: `otlp.headers.x-plain` is no table
+            help: write [headers.NAME]
+          line 55: `alarms` is no setting
             help: the nearest is `alerts`
         "#);
     }
@@ -348,6 +389,16 @@ headers = { x-team = "search" }
 http2 = true
 retries = 2
 
+[targets.vllm]
+url = "http://127.0.0.1:8000"
+model = "m"
+metrics_url = ["http://127.0.0.1:8000/metrics", "http://127.0.0.1:9400/metrics"]
+pid_file = "vllm.pid"
+
+[otlp]
+endpoint = "http://127.0.0.1:4318"
+conventions = "next"
+
 [targets.local]
 engine = "models/SmolLM2-135M.gguf"
 batching = "dynamic"
@@ -373,10 +424,12 @@ usual_rules = false
         store     /var/lib/prony, records are kept for 90d
         target    gpt: gpt-4o by openai in us-east, https://api.openai.com/v1/chat/completions, no key, team=search
         target    claude.eu: claude by anthropic, https://llm.example/anthropic/v1/messages, no key
+        target    vllm: m by 127.0.0.1, http://127.0.0.1:8000/v1/chat/completions, no key, with metrics of 2 servers, its process is watched
         target    local: SmolLM2-135M by engine, /nowhere/models/SmolLM2-135M.gguf, 32 at once
         scenario  exact: prompts of N(512,128) tokens by o200k_base – Long prompts
         schedule  canary: every 1m, gpt, local asked short_queries, requests 1, users 1, within 1m; objective 99.9%
         alerts    no rules
+        metrics   to http://127.0.0.1:4318 every 10 s, by the names of next
         "#);
         assert_snapshot!(faults(""), @r#"
         in order

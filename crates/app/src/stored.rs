@@ -92,6 +92,16 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print what a run asked and was answered, as JSON Lines, where that was asked to be kept
+    Content {
+        /// The run's id
+        id: String,
+        /// One request of it, by its id in the records
+        #[arg(long, value_name = "REQUEST")]
+        request: Option<RequestId>,
+        #[command(flatten)]
+        choice: StoreChoice,
+    },
     /// Delete a run and all its records
     Delete {
         /// The run's id
@@ -106,6 +116,7 @@ pub(crate) fn runs(command: &RunsCommand) -> Outcome {
     match command {
         RunsCommand::List { choice, json } => list(&choice.reader()?, *json),
         RunsCommand::Show { id, choice, json } => show(&choice.reader()?, id, *json),
+        RunsCommand::Content { id, request, choice } => content(&choice.reader()?, id, *request),
         RunsCommand::Delete { id, choice } => delete(&choice.folder()?, id),
     }
 }
@@ -182,6 +193,26 @@ fn show(reader: &Reader, id: &str, json: bool) -> Outcome {
         }
     }
     output::data(text.as_bytes())?;
+    Ok(Exit::Success)
+}
+
+fn content(reader: &Reader, id: &str, request: Option<RequestId>) -> Outcome {
+    let known = reader.run(id).map_err(|error| store_error(&error))?;
+    known.ok_or_else(|| store_error(&DurableError::UnknownRun { id: id.to_owned() }))?;
+    let mut out = BufWriter::new(io::stdout());
+    let written = reader.contents(id, request, |content| {
+        out.write_all(content.line().as_bytes()).map_err(DurableError::Output)
+    });
+    match written.and_then(|count| out.flush().map(|()| count).map_err(DurableError::Output)) {
+        Ok(0) => output::talk(
+            &"nothing of it is kept: prompts and answers are only where --store-content or [store] \
+              content asks for them, and for a time",
+        ),
+        // A closed pipe is the reader's wish.
+        Err(DurableError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(store_error(&error)),
+        Ok(_) => {}
+    }
     Ok(Exit::Success)
 }
 

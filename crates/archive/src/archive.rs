@@ -10,7 +10,7 @@ use store::durable::{
     DurableError, Reader, Recovery, RollupRow, Store, StoreSettings, StoredRecord,
 };
 
-use crate::{BenchmarkKeeper, RecordKeeper, benchmarks, rollup, series};
+use crate::{BenchmarkKeeper, RecordKeeper, SampleKeeper, benchmarks, rollup, series};
 
 /// How many records are rolled up at a time after a crash.
 const CATCH_UP_RECORDS: u64 = 100_000;
@@ -49,6 +49,12 @@ impl Archive {
     #[must_use]
     pub fn benchmark_keeper(&self) -> BenchmarkKeeper {
         BenchmarkKeeper::new(Arc::clone(&self.store))
+    }
+
+    /// Keeps what is seen beside the benchmark of that id.
+    #[must_use]
+    pub fn sample_keeper(&self, benchmark: &str) -> SampleKeeper {
+        SampleKeeper::new(Arc::clone(&self.store), benchmark)
     }
 
     /// Forgets a benchmark and every record of it, and returns how many those were.

@@ -2,7 +2,8 @@
 //! store's folder: only who may write there gets in.
 //!
 //! [`guest`] is the side that measures, [`host`] the side that keeps. A frame is a length, a kind
-//! and what it holds: a message in JSON, or records as the store's log has them. Times in them are
+//! and what it holds: a message in JSON, records as the store's log has them, or what was said in a
+//! request, in JSON. Times in them are
 //! the machine's monotonic clock, which both sides read.
 
 pub(crate) mod guest;
@@ -34,16 +35,24 @@ const PATH_MAX: usize = 100;
 
 const MESSAGE: u8 = 0;
 const RECORDS: u8 = 1;
+const CONTENT: u8 = 2;
 
 /// What a guest says.
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
     /// Its first word; answered by [`Answer::Entered`].
-    Enter { version: u32, benchmark: Introduction },
+    Enter {
+        version: u32,
+        benchmark: Introduction,
+        /// For how many seconds prompts and answers are to be kept, where they are.
+        content_keep_s: Option<u64>,
+    },
     /// A run begins.
     Begin(Beginning),
     /// How the run under way is doing.
     Tick { in_flight: u64, tokens: u64, progress: Progress },
+    /// Prompts and answers of so many requests could not be caught.
+    Missed(u64),
     /// A run's last record was said; answered once they all are kept.
     End,
     /// What a run came to; answered once it is kept.
@@ -91,6 +100,7 @@ impl Beginning {
 enum Frame {
     Message(Vec<u8>),
     Records(Vec<u8>),
+    Content(Vec<u8>),
 }
 
 fn send(out: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
@@ -119,6 +129,7 @@ fn receive(from: &mut impl Read) -> io::Result<Frame> {
     match kind {
         MESSAGE => Ok(Frame::Message(body)),
         RECORDS => Ok(Frame::Records(body)),
+        CONTENT => Ok(Frame::Content(body)),
         _ => Err(malformed("its kind is not known")),
     }
 }
@@ -126,7 +137,9 @@ fn receive(from: &mut impl Read) -> io::Result<Frame> {
 fn hear<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
     match receive(from)? {
         Frame::Message(body) => Ok(serde_json::from_slice(&body)?),
-        Frame::Records(_) => Err(malformed("records came in place of an answer")),
+        Frame::Records(_) | Frame::Content(_) => {
+            Err(malformed("records came in place of an answer"))
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use control::{Ending, Guest, Introduction, Opening, Records, RecordsError, Tracker};
 use domain::{Exchange, Timestamp};
 use serde_json::Value;
-use store::RunLabel;
+use store::{Content, RunLabel};
 
 use crate::Recording;
 use crate::link::Host;
@@ -17,6 +18,8 @@ use crate::link::guest::{Link, LinkedRecords};
 pub struct Logbook {
     id: String,
     tracker: Arc<Tracker>,
+    /// How long prompts and answers are to be kept, where they are.
+    content: Option<Duration>,
     way: Way,
 }
 
@@ -26,7 +29,8 @@ enum Way {
 }
 
 impl Logbook {
-    /// Enters a benchmark into the store that this process has open. How far it is, `tracker` knows.
+    /// Enters a benchmark into the store that this process has open. How far it is, `tracker` knows;
+    /// prompts and answers are kept for as long as `content` says.
     ///
     /// # Errors
     /// Where it cannot be kept.
@@ -34,13 +38,14 @@ impl Logbook {
         host: Host,
         benchmark: Introduction,
         tracker: Arc<Tracker>,
+        content: Option<Duration>,
     ) -> Result<Self, RecordsError> {
         let guest = host
             .benchmarks
             .enter(benchmark)
             .map_err(|error| RecordsError { problem: error.problem, hint: error.hint })?;
         let id = guest.id().to_string();
-        Ok(Self { id, tracker, way: Way::Own { guest: Arc::new(guest), host } })
+        Ok(Self { id, tracker, content, way: Way::Own { guest: Arc::new(guest), host } })
     }
 
     /// Enters it into the store in `folder` through the process that has it open. `None` where that
@@ -52,9 +57,10 @@ impl Logbook {
         folder: &Path,
         benchmark: Introduction,
         tracker: Arc<Tracker>,
+        content: Option<Duration>,
     ) -> Result<Option<Self>, RecordsError> {
-        let entered = Link::enter(folder, benchmark)?;
-        Ok(entered.map(|(link, id)| Self { id, tracker, way: Way::Linked(link) }))
+        let entered = Link::enter(folder, benchmark, content)?;
+        Ok(entered.map(|(link, id)| Self { id, tracker, content, way: Way::Linked(link) }))
     }
 
     /// The benchmark's id.
@@ -75,11 +81,12 @@ impl Logbook {
         let tracker = Arc::clone(&self.tracker);
         match &self.way {
             Way::Own { guest, host } => {
-                let (collector, clock) = (Arc::clone(&host.collector), Arc::clone(&host.clock));
-                let recording = Recording::new(collector, clock, Some(&self.id));
+                let recording = host.recording(&self.id, self.content);
                 Box::new(OwnRecords { recording, guest: Arc::clone(guest), tracker })
             }
-            Way::Linked(link) => Box::new(LinkedRecords::new(link.clone(), tracker)),
+            Way::Linked(link) => {
+                Box::new(LinkedRecords::new(link.clone(), tracker, self.content.is_some()))
+            }
         }
     }
 
@@ -128,6 +135,18 @@ impl Records for OwnRecords {
 
     fn write(&mut self, exchange: &Exchange, label: &RunLabel) -> Result<(), RecordsError> {
         self.recording.write(exchange, label)
+    }
+
+    fn wants_content(&self) -> bool {
+        self.recording.wants_content()
+    }
+
+    fn content(&mut self, content: Content) {
+        self.recording.content(content);
+    }
+
+    fn content_missed(&mut self, requests: u64) {
+        self.recording.content_missed(requests);
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {

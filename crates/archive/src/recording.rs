@@ -8,7 +8,9 @@ use collect::{Collector, InFlightGauge, Record, RunTag, Ticket, Tracked};
 use control::{Opening, Records, RecordsError};
 use domain::{Clock, Exchange, Series, Timestamp};
 use load::Live;
-use store::RunLabel;
+use store::{Content, RunLabel};
+
+use crate::ContentKeeper;
 
 /// Records that are handed over at a time.
 const BATCH: usize = 256;
@@ -26,6 +28,7 @@ pub struct Recording {
     pending: Vec<Record>,
     ticket: Option<Ticket>,
     run: Option<Run>,
+    content: Option<ContentKeeper>,
 }
 
 /// The run under way.
@@ -44,7 +47,14 @@ impl Recording {
     #[must_use]
     pub fn new(collector: Arc<Collector>, clock: Arc<dyn Clock>, benchmark: Option<&str>) -> Self {
         let benchmark = benchmark.map(Arc::from);
-        Self { collector, clock, benchmark, pending: Vec::new(), ticket: None, run: None }
+        let (pending, ticket, run, content) = (Vec::new(), None, None, None);
+        Self { collector, clock, benchmark, pending, ticket, run, content }
+    }
+
+    /// Has prompts and answers kept too.
+    #[must_use]
+    pub fn with_content(self, keeper: Option<ContentKeeper>) -> Self {
+        Self { content: keeper, ..self }
     }
 
     /// Begins a run, whose requests count in `series`.
@@ -120,7 +130,26 @@ impl Records for Recording {
         if self.pending.len() < BATCH { Ok(()) } else { self.submit() }
     }
 
+    fn wants_content(&self) -> bool {
+        self.content.is_some()
+    }
+
+    fn content(&mut self, content: Content) {
+        if let Some(keeper) = &mut self.content {
+            keeper.push(content);
+        }
+    }
+
+    fn content_missed(&mut self, requests: u64) {
+        if let Some(keeper) = &mut self.content {
+            keeper.miss(requests);
+        }
+    }
+
     fn tick(&mut self, _now: Timestamp) -> Result<(), RecordsError> {
+        if let Some(keeper) = &mut self.content {
+            keeper.flush();
+        }
         if let Some(live) = self.run.as_ref().and_then(|run| run.live.clone()) {
             self.note(live.in_flight(), live.tokens());
         }
@@ -129,6 +158,9 @@ impl Records for Recording {
 
     fn end(&mut self) -> Result<(), RecordsError> {
         self.run = None;
+        if let Some(keeper) = &mut self.content {
+            keeper.end();
+        }
         self.submit()?;
         let Some(ticket) = self.ticket else { return Ok(()) };
         let begun = self.clock.now();

@@ -47,7 +47,7 @@ mod push;
 
 pub use answer::PushError;
 pub use message::encode;
-pub use push::{Failure, Pusher, Settings, SettingsError, Status};
+pub use push::{Failure, Pusher, Settings, SettingsError, Status, families};
 
 /// Which version of OpenTelemetry's conventions for generative AI the names follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -37,7 +37,7 @@ mod query;
 mod store;
 
 pub use bytes::Malformed;
-pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus};
+pub use catalog::{Document, RollupPoint, RollupRange, RollupRow, Run, RunStatus, SampleBlock};
 pub use codec::{decode, encode};
 pub use error::DurableError;
 pub use filter::RecordFilter;

@@ -11,6 +11,7 @@ import type {
   Page,
   RequestDetail,
   RequestRecord,
+  RunResources,
   Results,
   Rollups,
   Scenario,
@@ -86,6 +87,8 @@ export const api = {
     get<Results>(`benchmarks/${path(id)}/results`, {}, signal),
   timeline: (id: string, run: number, signal?: AbortSignal) =>
     get<Timeline>(`benchmarks/${path(id)}/timeline`, { run }, signal),
+  resources: (id: string, run: number, signal?: AbortSignal) =>
+    get<RunResources>(`benchmarks/${path(id)}/resources`, { run }, signal),
   distribution: (id: string, run: number, metric: DistributionMetric, signal?: AbortSignal) =>
     get<Distribution>(`benchmarks/${path(id)}/distribution`, { run, metric }, signal),
   heatmap: (id: string, run: number, metric: 'ttft' | 'itl', signal?: AbortSignal) =>

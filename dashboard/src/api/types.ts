@@ -297,6 +297,28 @@ export interface Timeline {
   memory_mib: Column;
 }
 
+export interface RunResources {
+  start_unix_ms: number;
+  step_ms: number;
+  sources: ResourceSource[];
+}
+
+export interface ResourceSource {
+  kind: 'prony' | 'process' | 'server';
+  target: string | null;
+  place: number;
+  /** Why it was last not seen. */
+  problem: string | null;
+  figures: ResourceFigure[];
+}
+
+export interface ResourceFigure {
+  name: string;
+  unit: string;
+  gpu: number | null;
+  values: Column;
+}
+
 export type DistributionMetric = 'ttft' | 'tpot' | 'itl' | 'e2e';
 
 export interface Distribution {

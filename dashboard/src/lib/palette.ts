@@ -32,7 +32,8 @@ export function shareLook(name: string, model: string): void {
   if (!places.has(name)) places.set(name, places.get(model) ?? 0);
 }
 
-function lookAt(place: number): Look {
+/** The look of a place in an order. */
+export function lookAt(place: number): Look {
   return {
     token: `series-${place % HUES}`,
     dash: DASHES[Math.floor(place / HUES) % DASHES.length] ?? [],

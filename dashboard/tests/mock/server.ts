@@ -7,7 +7,7 @@ import { Alerts, RULES } from './alerts.ts';
 import { benchmarkOf, Benchmarks, firstEntries, type Entry } from './benchmarks.ts';
 import { INTERVAL_MS, SNAPSHOT_WINDOWS, windowAt } from './live.ts';
 import { rollups } from './rollups.ts';
-import { distributionOf, heatmapOf, timelineOf } from './views.ts';
+import { distributionOf, heatmapOf, resourcesOf, timelineOf } from './views.ts';
 import { availabilityOf } from './availability.ts';
 import { PROFILES, SCENARIOS, TARGETS } from './world.ts';
 
@@ -254,6 +254,7 @@ function benchmarkPart(
   const requests = benchmarks.requests(plan);
   const metric = query.get('metric') ?? 'ttft';
   if (part === 'timeline') return [200, timelineOf(plan, requests)];
+  if (part === 'resources') return [200, resourcesOf(plan, timelineOf(plan, requests))];
   if (part === 'distribution') {
     return [200, distributionOf(requests, metric as 'ttft' | 'tpot' | 'itl' | 'e2e')];
   }

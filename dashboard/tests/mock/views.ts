@@ -3,6 +3,7 @@ import type {
   DistributionMetric,
   HeatmapData,
   RequestDetail,
+  RunResources,
   Timeline,
 } from '../../src/api/types.ts';
 import { Random } from './random.ts';
@@ -43,6 +44,69 @@ export function timelineOf(plan: Plan, requests: readonly RequestDetail[]): Time
     e2e_ms: quantileColumns(e2e),
     cpu_percent: ended.map((count) => 2 + count * 0.11 + random.between(0, 1.5)),
     memory_mib: ended.map((_, step) => 21 + Math.min(step, 6) * 0.4 + random.between(0, 0.2)),
+  };
+}
+
+/** What a client and a server like vLLM would have taken. */
+export function resourcesOf(plan: Plan, timeline: Timeline): RunResources {
+  const { start_unix_ms, step_ms, in_flight, output_tokens_per_second: tokens } = timeline;
+  const random = new Random(`${plan.seed} resources`);
+  const figure = (name: string, unit: string, values: (number | null)[]) => ({
+    name,
+    unit,
+    gpu: name.startsWith('gpu_') ? 0 : null,
+    values,
+  });
+  const busy = in_flight.map((count) => Math.min(1, (count ?? 0) / 48));
+  return {
+    start_unix_ms,
+    step_ms,
+    sources: [
+      {
+        kind: 'prony',
+        target: null,
+        place: 0,
+        problem: null,
+        figures: [
+          figure('cpu', 'percent', timeline.cpu_percent),
+          figure('memory', 'MiB', timeline.memory_mib),
+        ],
+      },
+      {
+        kind: 'server',
+        target: plan.model,
+        place: 0,
+        problem: null,
+        figures: [
+          figure(
+            'requests_running',
+            'count',
+            in_flight.map((count) => Math.min(count ?? 0, 32)),
+          ),
+          figure(
+            'requests_waiting',
+            'count',
+            in_flight.map((count) => Math.max((count ?? 0) - 32, 0)),
+          ),
+          figure(
+            'kv_cache_usage',
+            'percent',
+            busy.map((share) => 12 + 70 * share),
+          ),
+          figure('output_tokens', '1/s', tokens),
+          figure(
+            'gpu_utilization',
+            'percent',
+            busy.map((share) => 60 + 38 * share),
+          ),
+          figure(
+            'gpu_power',
+            'W',
+            busy.map((share) => 240 + 380 * share + random.between(0, 9)),
+          ),
+        ],
+      },
+    ],
   };
 }
 

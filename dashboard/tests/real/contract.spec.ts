@@ -21,6 +21,7 @@ test('what pages read is what the server says it sends', async ({ request }) => 
     contract.differences('Benchmark', contract.entry('benchmarks')),
     contract.differences('Results', contract.answer('benchmarks/{id}/results')),
     contract.differences('Timeline', contract.answer('benchmarks/{id}/timeline')),
+    contract.differences('RunResources', contract.answer('benchmarks/{id}/resources')),
     contract.differences('Distribution', contract.answer('benchmarks/{id}/distribution')),
     contract.differences('HeatmapData', contract.answer('benchmarks/{id}/heatmap')),
     contract.differences('RequestRecord', contract.entry('benchmarks/{id}/records')),

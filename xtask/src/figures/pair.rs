@@ -1,16 +1,14 @@
 //! A server and a client as two processes, each on its own core.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike as _;
-use nix::unistd::Pid;
 
+use super::program::Program;
 use crate::workspace;
 
 /// Which cores the two run on.
@@ -23,14 +21,14 @@ pub(crate) enum Cores {
 }
 
 impl Cores {
-    const fn client(self) -> &'static str {
+    pub(crate) const fn client(self) -> &'static str {
         match self {
             Self::OneEach => "0",
             Self::Shared => "0,1",
         }
     }
 
-    const fn server(self) -> &'static str {
+    pub(crate) const fn server(self) -> &'static str {
         match self {
             Self::OneEach => "1",
             Self::Shared => "0,1",
@@ -60,7 +58,9 @@ impl Pair<'_> {
     ) -> anyhow::Result<Duration> {
         println!("{}", self.folder.file_name().unwrap_or_default().display());
         std::fs::create_dir_all(&self.folder)?;
-        let server = Server::start(self)?;
+        let mut sim = pinned(self.cores.server(), &["sim", "--port", "0", "--log"]);
+        sim.arg(self.folder.join("sim.jsonl")).args(self.sim);
+        let server = Program::start(sim)?;
         let url = format!("http://127.0.0.1:{}", server.port);
         let mut bench = pinned(self.cores.client(), &["bench", "--quiet", "--url", &url]);
         bench
@@ -97,7 +97,8 @@ pub(crate) fn on_cores(cores: &str, program: impl AsRef<std::ffi::OsStr>) -> Com
     command
 }
 
-fn pinned(cores: &str, arguments: &[&str]) -> Command {
+/// `prony`, held to some cores.
+pub(crate) fn pinned(cores: &str, arguments: &[&str]) -> Command {
     let mut command = on_cores(cores, program());
     command.args(arguments);
     command
@@ -106,46 +107,4 @@ fn pinned(cores: &str, arguments: &[&str]) -> Command {
 /// The release build, which `make bench` has made.
 fn program() -> PathBuf {
     workspace::target().join("release/prony")
-}
-
-/// `prony sim`, ended when dropped.
-struct Server {
-    child: Child,
-    port: u16,
-    /// Held open, so that it may speak to its end.
-    _spoken: BufReader<ChildStderr>,
-}
-
-impl Server {
-    fn start(pair: &Pair<'_>) -> anyhow::Result<Self> {
-        let log: &Path = &pair.folder.join("sim.jsonl");
-        let mut command = pinned(pair.cores.server(), &["sim", "--port", "0", "--log"]);
-        command.arg(log).args(pair.sim).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-        let mut spoken =
-            BufReader::new(child.stderr.take().context("its standard error is a pipe")?);
-        let mut line = String::new();
-        spoken.read_line(&mut line)?;
-        let mut server = Self { child, port: 0, _spoken: spoken };
-        let (_, port) = line
-            .split_once("http://127.0.0.1:")
-            .with_context(|| format!("{command:?} did not listen but said: {line}"))?;
-        server.port = port.chars().take_while(char::is_ascii_digit).collect::<String>().parse()?;
-        Ok(server)
-    }
-
-    /// Lets it write its log to the end.
-    fn stop(mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGINT)?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Awaited already where it was stopped; then both fail, and nothing is left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

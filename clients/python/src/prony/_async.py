@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Outcome,
         RequestDetail,
         RequestRecord,
+        Resources,
         Scenario,
         ServerStatus,
         Silence,
@@ -211,6 +212,10 @@ class AsyncClient:
     async def timeline(self, benchmark_id: str, run: int = 0) -> Timeline:
         """A run over time."""
         return await self._call(_calls.get_timeline(benchmark_id, run))
+
+    async def resources(self, benchmark_id: str, run: int = 0) -> Resources:
+        """What Prony and the servers took during a run, in the steps of its timeline."""
+        return await self._call(_calls.get_resources(benchmark_id, run))
 
     async def distribution(
         self, benchmark_id: str, run: int = 0, *, metric: DistributionMetric = "ttft"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Outcome,
         RequestDetail,
         RequestRecord,
+        Resources,
         Scenario,
         ServerStatus,
         Silence,
@@ -112,6 +113,10 @@ def delete_benchmark(benchmark_id: str) -> Call[None]:
 
 def get_timeline(benchmark_id: str, run: int) -> Call[Timeline]:
     return Call("GET", _benchmark(benchmark_id, "timeline"), _object, _query(run=run))
+
+
+def get_resources(benchmark_id: str, run: int) -> Call[Resources]:
+    return Call("GET", _benchmark(benchmark_id, "resources"), _object, _query(run=run))
 
 
 def get_distribution(benchmark_id: str, run: int, metric: DistributionMetric) -> Call[Distribution]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Outcome,
         RequestDetail,
         RequestRecord,
+        Resources,
         Scenario,
         ServerStatus,
         Silence,
@@ -212,6 +213,10 @@ class Client:
     def timeline(self, benchmark_id: str, run: int = 0) -> Timeline:
         """A run over time."""
         return self._call(_calls.get_timeline(benchmark_id, run))
+
+    def resources(self, benchmark_id: str, run: int = 0) -> Resources:
+        """What Prony and the servers took during a run, in the steps of its timeline."""
+        return self._call(_calls.get_resources(benchmark_id, run))
 
     def distribution(
         self, benchmark_id: str, run: int = 0, *, metric: DistributionMetric = "ttft"

@@ -53,6 +53,9 @@ def test_a_run_is_seen_over_time_and_by_its_latencies(client: Client, benchmark_
     answered = sum(value or 0 for value in timeline["requests_per_second"])
     assert round(answered * timeline["step_ms"] / 1_000) == 15
     assert len(timeline["ttft_ms"]["p95"]) == len(timeline["in_flight"]) == steps
+    resources = client.resources(benchmark_id, 1)
+    assert resources["step_ms"] == timeline["step_ms"]
+    assert {source["kind"] for source in resources["sources"]} <= {"prony", "process", "server"}
     distribution = client.distribution(benchmark_id, 1, metric="e2e")
     assert (distribution["metric"], sum(distribution["counts"])) == ("e2e", 15)
     heatmap = client.heatmap(benchmark_id, metric="itl")

@@ -22,8 +22,8 @@ use super::guard::{self, Guard};
 use super::key::Role;
 use super::problem::Problem;
 use super::{
-    App, BASE, alerts, availability, benchmarks, catalogue, live, pages, records, rollups, runs,
-    silences, status,
+    App, BASE, alerts, availability, benchmarks, catalogue, live, pages, records, resources,
+    rollups, runs, silences, status,
 };
 
 /// The page that shows the document to people.
@@ -75,6 +75,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(benchmarks::get))
         .routes(routes!(benchmarks::results))
         .routes(routes!(runs::timeline))
+        .routes(routes!(resources::resources))
         .routes(routes!(runs::distribution))
         .routes(routes!(runs::heatmap))
         .routes(routes!(records::list))

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use archive::history::{Latency, RunView};
+use archive::samples::{Source, Watched};
 use axum::Json;
 use axum::extract::State;
 use control::{Benchmark, BenchmarkId};
@@ -26,7 +27,7 @@ const SETTLED_NANOS: u64 = 5_000_000_000;
 pub(super) struct RunQuery {
     /// The run's place in the benchmark's results, counted from 0, which is taken where nothing is
     /// given.
-    run: Option<u64>,
+    pub(super) run: Option<u64>,
 }
 
 /// Which run is asked for, and which of its latencies.
@@ -59,7 +60,12 @@ pub(super) fn with_run(app: &App, id: BenchmarkId, run: u64) -> Result<Benchmark
     Err(Problem::not_found(detail, format!("it has {runs}, counted from 0")))
 }
 
-async fn view(app: App, id: BenchmarkId, run: Option<u64>) -> Result<Arc<RunView>, Problem> {
+/// The run as a whole.
+pub(super) async fn view(
+    app: App,
+    id: BenchmarkId,
+    run: Option<u64>,
+) -> Result<Arc<RunView>, Problem> {
     let run = run.unwrap_or(0);
     let benchmark = with_run(&app, id, run)?;
     let now = app.parts.clock.unix_nanos();
@@ -96,10 +102,15 @@ pub(super) struct Timeline {
     memory_mib: Vec<Option<f64>>,
 }
 
-impl From<&archive::history::Timeline> for Timeline {
-    fn from(timeline: &archive::history::Timeline) -> Self {
+impl From<&RunView> for Timeline {
+    fn from(view: &RunView) -> Self {
+        let timeline = &view.timeline;
         let column = |values: &[f64]| values.iter().copied().map(short).collect();
-        let nobody_looked = vec![None; timeline.requests_per_second.len()];
+        let prony = view.watched.iter().find(|watched| watched.source == Source::Prony);
+        let seen = |name: &str| match prony.and_then(|prony: &Watched| prony.values(name)) {
+            Some(values) => values.iter().map(|value| value.map(short)).collect(),
+            None => vec![None; timeline.requests_per_second.len()],
+        };
         Self {
             start_unix_ms: timeline.start_unix_ms,
             step_ms: timeline.step_ms,
@@ -110,8 +121,8 @@ impl From<&archive::history::Timeline> for Timeline {
             ttft_ms: (&timeline.ttft_ms).into(),
             tpot_ms: (&timeline.tpot_ms).into(),
             e2e_ms: (&timeline.e2e_ms).into(),
-            cpu_percent: nobody_looked.clone(),
-            memory_mib: nobody_looked,
+            cpu_percent: seen("cpu"),
+            memory_mib: seen("memory"),
         }
     }
 }
@@ -133,7 +144,7 @@ pub(super) async fn timeline(
     Asked(query): Asked<RunQuery>,
 ) -> Result<Json<Timeline>, Problem> {
     let view = view(app, id, query.run).await?;
-    Ok(Json((&view.timeline).into()))
+    Ok(Json((&*view).into()))
 }
 
 /// How a latency is distributed over a run.

@@ -25,7 +25,8 @@ async fn each_role_may_do_its_part() {
     let desk = Desk::with(ring(), None).await;
     let body = json!({ "models": ["fast"], "concurrent_users": 1, "num_requests": 5 }).to_string();
     let id = "/api/v1/benchmarks/00000000000000ab";
-    let (cancel, timeline) = (format!("{id}/cancel"), format!("{id}/timeline"));
+    let [cancel, timeline, resources] =
+        ["cancel", "timeline", "resources"].map(|part| format!("{id}/{part}"));
     for (method, path, statuses) in [
         // Without a key, then as viewer, operator, admin.
         ("GET", "/api/v1/status", [401, 200, 200, 200]),
@@ -35,6 +36,7 @@ async fn each_role_may_do_its_part() {
         ("GET", "/api/v1/availability", [401, 200, 200, 200]),
         ("GET", "/api/v1/alerts", [401, 200, 200, 200]),
         ("GET", &timeline, [401, 404, 404, 404]),
+        ("GET", &resources, [401, 404, 404, 404]),
         ("DELETE", "/api/v1/silences/1", [401, 403, 404, 404]),
         ("GET", "/metrics", [401, 200, 200, 200]),
         ("POST", "/api/v1/benchmarks", [401, 403, 202, 202]),

@@ -54,6 +54,7 @@ async fn the_document_describes_every_path() {
     get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/records: list_records 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/records/{request_id}: get_record 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/resources: get_resources 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/results: get_results 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/timeline: get_timeline 200 400 401 403 404 429 500 503
     get /api/v1/live: watch 200 401 403 429 500 503
@@ -156,6 +157,7 @@ async fn every_problem_that_comes_is_one_that_the_document_lists() {
     get_heatmap {400, 401, 404}
     list_records {400, 401, 404}
     get_record {400, 401, 404}
+    get_resources {400, 401, 404}
     get_results {400, 401, 404}
     get_timeline {400, 401, 404}
     watch {401}

@@ -2,7 +2,8 @@
 
 use analysis::Origin;
 use analysis::rollup::{Resolution, Roller, coarsen};
-use archive::{rollup, series};
+use archive::samples::{Name, Sight, Source};
+use archive::{SampleKeeper, rollup, series};
 use control::{Round, RoundOutcome, Tally};
 use domain::{
     Arrival, Chunks, CountSource, Exchange, Failure, FailureKind, FinishReason, Outcome, RequestId,
@@ -10,7 +11,7 @@ use domain::{
 };
 use serde_json::json;
 use store::RunLabel;
-use store::durable::{Provenance, RollupRow, STORED_ANCHOR, StoredRecord};
+use store::durable::{Provenance, RollupRow, Run, RunStatus, STORED_ANCHOR, StoredRecord};
 
 use super::*;
 
@@ -73,6 +74,37 @@ fn record(benchmark: &str, index: u64) -> StoredRecord {
         },
     };
     StoredRecord { provenance: Arc::new(provenance), exchange }
+}
+
+/// Keeps what was seen beside it: a second after the other, half a core and three requests waiting.
+fn see(desk: &Desk, benchmark: &str) {
+    let row = Run {
+        id: benchmark.to_owned(),
+        name: String::new(),
+        status: RunStatus::Running,
+        request: "{}".to_owned(),
+        summary: None,
+        labels: BTreeMap::new(),
+        created_unix_ns: 1,
+        started_unix_ns: None,
+        finished_unix_ns: None,
+    };
+    desk.store.create_run(&row).expect("room");
+    let mut keeper = SampleKeeper::new(Arc::clone(&desk.store), benchmark);
+    let name = |what: &str| Name { what: what.to_owned(), gpu: None };
+    let server = |place| Source::Server { target: "fast".to_owned(), place };
+    for second in 0..=10 {
+        let unix_nanos = (START_S + second) * 1_000_000_000;
+        let values = vec![
+            (name("cpu_seconds"), 0.5 * second as f64),
+            (name("memory_bytes"), 3.0 * 1_048_576.0),
+        ];
+        keeper.see(Source::Prony, Sight { unix_nanos, values });
+        let values = vec![(name("requests_waiting"), 3.0)];
+        keeper.see(server(0), Sight { unix_nanos, values });
+        keeper.miss(server(1), unix_nanos, "cannot connect: refused".to_owned());
+    }
+    keeper.finish().expect("room");
 }
 
 /// A benchmark of one run that waits, with ten requests in the store and in the rollups.
@@ -148,6 +180,11 @@ async fn a_run_is_seen_as_a_whole() {
     assert_eq!(timeline["errors_per_second"][4], json!(1.0));
     assert_eq!(timeline["ttft_ms"]["p95"][4], Value::Null, "none succeeded then");
     assert_eq!(timeline["cpu_percent"], json!(vec![Value::Null; 10]));
+    let resources = desk.get(&format!("{path}/resources")).await.json();
+    assert_eq!(
+        resources,
+        json!({ "start_unix_ms": START_S * 1_000, "step_ms": 1_000, "sources": [] })
+    );
 
     let shape = desk.get(&format!("{path}/distribution?metric=itl")).await.json();
     assert_eq!((&shape["metric"], &shape["unit"]), (&json!("itl"), &json!("ms")));
@@ -157,6 +194,35 @@ async fn a_run_is_seen_as_a_whole() {
     let heatmap = desk.get(&format!("{path}/heatmap")).await.json();
     assert_eq!(heatmap["counts"][0], json!([1]));
     assert_eq!(heatmap["counts"][4], json!([0]));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn what_was_seen_meanwhile_stands_beside_the_timeline() {
+    let (desk, path) = desk().await;
+    see(&desk, path.rsplit_once('/').expect("it ends in the id").1);
+    let timeline = desk.get(&format!("{path}/timeline")).await.json();
+    assert_eq!(timeline["cpu_percent"], json!(vec![50.0; 10]));
+    assert_eq!(timeline["memory_mib"], json!(vec![3.0; 10]));
+    let resources = desk.get(&format!("{path}/resources?run=0")).await.json();
+    let figure = |name: &str, unit: &str, value: f64| json!({ "name": name, "unit": unit, "gpu": null, "values": vec![value; 10] });
+    assert_eq!(
+        resources["sources"],
+        json!([
+            {
+                "kind": "prony", "target": null, "place": 0, "problem": null,
+                "figures": [figure("cpu", "percent", 50.0), figure("memory", "MiB", 3.0)],
+            },
+            {
+                "kind": "server", "target": "fast", "place": 0, "problem": null,
+                "figures": [figure("requests_waiting", "count", 3.0)],
+            },
+            {
+                "kind": "server", "target": "fast", "place": 1,
+                "problem": "cannot connect: refused", "figures": [],
+            },
+        ])
+    );
     desk.close().await;
 }
 
@@ -217,6 +283,7 @@ async fn what_cannot_be_told_says_why() {
         format!("{rollups}9000&modle=fast"),
         format!("{path}/timeline?run=1"),
         format!("{path}/timeline?run=x"),
+        format!("{path}/resources?run=1"),
         format!("{path}/distribution?metric=e2el"),
         format!("{path}/heatmap?metric=e2e"),
         format!("{path}/records?outcome=lost"),
@@ -261,6 +328,8 @@ async fn what_cannot_be_told_says_why() {
       it has 1, counted from 0
     400 run cannot be `x`: a whole number up to 18446744073709551615 is expected
       /docs lists what may stand behind the `?`
+    404 the benchmark has no run 1
+      it has 1, counted from 0
     400 metric cannot be `e2el`
       use one of ttft, tpot, itl, e2e
     400 metric cannot be `e2e`

@@ -212,6 +212,8 @@ fn output_entries(settings: &OutputSettings, bench: &Bench) -> Map<String, Value
         convention: _,
         goodput: _,
         store: _,
+        store_content: _,
+        content_retention: _,
         no_store: _,
         no_progress: _,
         quiet: _,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use archive::{Archive, Host, Logbook};
 use control::benchmark::name_of;
@@ -26,6 +27,8 @@ pub(super) struct About {
     pub(super) scenarios: Vec<String>,
     pub(super) loads: Vec<String>,
     pub(super) config: Value,
+    /// How long prompts and answers are to be kept, where they are.
+    pub(super) content: Option<Duration>,
 }
 
 /// A bench that is kept.
@@ -84,11 +87,12 @@ impl Kept {
             labels: [("by".to_owned(), "prony bench".to_owned())].into(),
             runs_total,
         };
+        let content = about.content;
         match Archive::open(&folder, StoreSettings::default(), Arc::clone(clock)) {
-            Ok((archive, _)) => Self::own(folder, archive, benchmark, tracker, clock),
+            Ok((archive, _)) => Self::own(folder, archive, (benchmark, tracker, content), clock),
             Err(error @ DurableError::Locked { .. }) => {
-                let linked =
-                    Logbook::linked(&folder, benchmark, tracker).map_err(|e| unkept(&e))?;
+                let linked = Logbook::linked(&folder, benchmark, tracker, content)
+                    .map_err(|error| unkept(&error))?;
                 let logbook = linked.ok_or_else(|| stored::store_error(&error))?;
                 Ok(Self { folder, logbook: Some(logbook), own: None })
             }
@@ -99,8 +103,7 @@ impl Kept {
     fn own(
         folder: PathBuf,
         archive: Archive,
-        benchmark: Introduction,
-        tracker: Arc<Tracker>,
+        (benchmark, tracker, content): (Introduction, Arc<Tracker>, Option<Duration>),
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, UserError> {
         let collecting = Collecting::start(&archive, clock)?;
@@ -109,8 +112,11 @@ impl Kept {
             benchmarks: Arc::new(Benchmarks::of_guests(keeper, Arc::clone(clock))),
             collector: Arc::clone(&collecting.collector),
             clock: Arc::clone(clock),
+            store: Arc::clone(archive.store()),
+            teller: Arc::new(|told| output::talk(&told)),
         };
-        let logbook = Logbook::own(host, benchmark, tracker).map_err(|error| unkept(&error))?;
+        let logbook =
+            Logbook::own(host, benchmark, tracker, content).map_err(|error| unkept(&error))?;
         Ok(Self { folder, logbook: Some(logbook), own: Some(Own { archive, collecting }) })
     }
 

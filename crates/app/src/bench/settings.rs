@@ -2,10 +2,12 @@
 //! when they are checked, in [`super::check`].
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use load::workload::{LengthDistribution, Scenario};
 
+use crate::settings_file::{Age, CONTENT_KEPT};
 use crate::value::{Count, Goodput, List, Rate, Share, Span};
 
 /// Which endpoint a server answers on.
@@ -241,6 +243,12 @@ pub(crate) struct OutputSettings {
     /// [default: that of prony.toml; where there is none, prony-data]
     #[arg(long, value_name = "DIR", overrides_with = "no_store")]
     pub(crate) store: Option<PathBuf>,
+    /// Keep prompts and answers in the store too
+    #[arg(long, conflicts_with = "no_store")]
+    pub(crate) store_content: bool,
+    /// How long those stay [default: 7d]
+    #[arg(long, value_name = "AGE", requires = "store_content")]
+    pub(crate) content_retention: Option<Age>,
     /// Keep the bench in no store
     #[arg(long, overrides_with = "store")]
     pub(crate) no_store: bool,
@@ -253,6 +261,12 @@ pub(crate) struct OutputSettings {
 }
 
 impl OutputSettings {
+    /// How long prompts and answers are to be kept, where they are.
+    pub(crate) fn content(&self) -> Option<Duration> {
+        let age = self.content_retention.map_or(CONTENT_KEPT, |Age(age)| age);
+        self.store_content.then_some(age)
+    }
+
     /// The directory that results are kept in, if they are to be.
     pub(crate) fn folder(&self) -> Option<&Path> {
         let saved = || {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use archive::{Archive, RecordKeeper, Recording};
+use archive::{Archive, Host, RecordKeeper};
 use collect::{Collector, Settings, Unkept};
-use control::{Benchmarks, Catalogue, Workshop};
+use control::{Catalogue, Workshop};
 use domain::Clock;
 use pace::Time;
 use store::durable::{DurableError, Retention};
@@ -52,12 +52,13 @@ impl Collecting {
 
 /// What benchmarks are worked off with.
 pub(super) struct Work {
-    pub(super) benchmarks: Arc<Benchmarks>,
+    /// Where they and their records go.
+    pub(super) host: Host,
     pub(super) catalogue: Arc<Catalogue>,
-    pub(super) collector: Arc<Collector>,
-    pub(super) clock: Arc<dyn Clock>,
     /// Where this server stands.
     pub(super) region: Arc<str>,
+    /// How long prompts and answers are kept, where they are.
+    pub(super) content: Option<Duration>,
     pub(super) stop: CancellationToken,
 }
 
@@ -79,10 +80,10 @@ impl Working {
 
 impl Work {
     async fn run(self) {
-        let Self { benchmarks, catalogue, collector, clock, region, stop } = self;
+        let Self { host, catalogue, region, content, stop } = self;
+        let benchmarks = Arc::clone(&host.benchmarks);
         let records = move |id: control::BenchmarkId| {
-            let recording =
-                Recording::new(Arc::clone(&collector), Arc::clone(&clock), Some(&id.to_string()));
+            let recording = host.recording(&id.to_string(), content);
             Ok(Box::new(recording) as Box<dyn control::Records>)
         };
         let workshop = Workshop {
@@ -163,7 +164,7 @@ pub(super) fn thread<T: Send + 'static>(
         .map_err(|error| unstarted("thread", &error))
 }
 
-fn unstarted(what: &str, error: &io::Error) -> UserError {
+pub(super) fn unstarted(what: &str, error: &io::Error) -> UserError {
     UserError::new(Exit::Other, format!("cannot start a {what}: {error}"))
 }
 

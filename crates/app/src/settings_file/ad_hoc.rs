@@ -8,6 +8,7 @@ use control::{AdHocError, AdHocMaker, AdHocTarget, Target};
 use domain::{Clock, Secret};
 use provider::BaseUrl;
 
+use super::beside::Beside;
 use super::catalogue;
 use super::target::{Means, TargetSettings, plain, unusable};
 use crate::hosted;
@@ -32,7 +33,8 @@ fn made(
     server.key = key_env.map(known).transpose()?;
     let provider = provider.unwrap_or_else(|| hosted::label(&server.url.host));
     let (labels, means) = (BTreeMap::new(), Means::Remote(Box::new(server)));
-    let settings = TargetSettings { name, provider, model, region, labels, means };
+    let beside = Beside::default();
+    let settings = TargetSettings { name, provider, model, region, labels, means, beside };
     Ok(catalogue::target(&settings, clock))
 }
 

@@ -1,13 +1,11 @@
 //! Makes keys for the server.
 
-use std::io::Read as _;
-
 use api::management::Role;
 use api::management::key::KeyDigest;
 use clap::{Args, ValueEnum};
 
 use crate::failure::{Exit, UserError};
-use crate::{Outcome, output};
+use crate::{Outcome, output, random};
 
 /// What a key's holder may do.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,12 +52,8 @@ pub(super) fn main(settings: &KeySettings) -> Outcome {
 
 /// 256 random bits, in a form that is known for a key where it turns up.
 fn new_key() -> std::io::Result<String> {
-    #[expect(clippy::disallowed_methods, reason = "app asks the system")]
-    let mut source = std::fs::File::open("/dev/urandom")?;
-    let mut bytes = [0; 32];
-    source.read_exact(&mut bytes)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("prony_{digits}"))
+    let bytes: [u8; 32] = random::bytes()?;
+    Ok(format!("prony_{}", random::digits(&bytes)))
 }
 
 /// A name that needs no quotes in the file.

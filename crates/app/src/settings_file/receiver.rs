@@ -54,18 +54,32 @@ fn secret(table: &mut Table<'_>, key: &'static str) -> Option<SecretSetting> {
     if !table.has_table(key) {
         return table.text(key).map(SecretSetting::Plain);
     }
-    let mut place = table.table(key)?;
-    let found = match (place.text("env"), place.text("file")) {
+    let mut elsewhere = table.table(key)?;
+    let found = place(&mut elsewhere);
+    elsewhere.refuse_others();
+    found.map(SecretSetting::Elsewhere)
+}
+
+/// The secret that a table says the place of.
+pub(super) fn elsewhere(mut table: Table<'_>) -> Option<Secret> {
+    let found = place(&mut table).map(|place| find(&table, &place));
+    if let Some(Err(problem)) = &found {
+        table.refuse("", format!("cannot be used: {problem}"), "");
+    }
+    table.refuse_others();
+    found?.ok()
+}
+
+fn place(table: &mut Table<'_>) -> Option<SecretPlace> {
+    match (table.text("env"), table.text("file")) {
         (Some(variable), None) => Some(SecretPlace::Env(variable)),
         (None, Some(file)) => Some(SecretPlace::File(file)),
         (None, None) | (Some(_), Some(_)) => {
             let hint = "write { env = \"NAME\" } or { file = \"PATH\" }";
-            place.refuse("", "does not say where the secret is", hint);
+            table.refuse("", "does not say where the secret is", hint);
             None
         }
-    };
-    place.refuse_others();
-    found.map(SecretSetting::Elsewhere)
+    }
 }
 
 /// Finds a secret. What is wrong is said without the name of its place, where somebody may have put

@@ -19,20 +19,30 @@ pub(crate) struct StoreSettings {
     pub(crate) path: PathBuf,
     /// What is kept, and for how long.
     pub(crate) retention: Retention,
+    /// How long prompts and answers of benchmarks are kept; `None` where they are not.
+    pub(crate) content: Option<Duration>,
 }
 
 impl StoreSettings {
     pub(super) fn read(root: &mut Table<'_>) -> Self {
         let (mut path, mut retention) = (root.resolved(FOLDER_DEFAULT), Retention::default());
+        let mut content = None;
         if let Some(mut table) = root.table("store") {
             path = table.path("path").unwrap_or(path);
             if path.is_file() {
                 table.refuse("path", "names a file", "name a folder, or one that can be made");
             }
             retention.records = table.parsed("retention").map(|Age(age)| age);
+            let is_kept = table.switch("content").unwrap_or(false);
+            let age = table.parsed("content_retention").map(|Age(age)| age);
+            if age.is_some() && !is_kept {
+                table.refuse("content_retention", "keeps nothing", "write content = true, too");
+            }
+            retention.content = age;
+            content = is_kept.then(|| age.unwrap_or(CONTENT_KEPT));
             table.refuse_others();
         }
-        Self { path, retention }
+        Self { path, retention, content }
     }
 }
 
@@ -42,6 +52,10 @@ impl fmt::Display for StoreSettings {
         match self.retention.records {
             Some(age) => write!(f, "for {}", Age(age)),
             None => f.write_str("for ever"),
+        }?;
+        match self.content {
+            Some(age) => write!(f, ", prompts and answers for {}", Age(age)),
+            None => Ok(()),
         }
     }
 }
@@ -49,7 +63,10 @@ impl fmt::Display for StoreSettings {
 /// How long something is kept, as Prometheus writes it: hours or more, since records lie in
 /// partitions of an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Age(Duration);
+pub(crate) struct Age(pub(crate) Duration);
+
+/// How long prompts and answers are kept where nothing is said.
+pub(crate) const CONTENT_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// The units, the longest first, with their seconds.
 const UNITS: [(&str, u64); 4] = [("y", 31_536_000), ("w", 604_800), ("d", 86_400), ("h", 3_600)];

@@ -8,6 +8,7 @@ use dialect::RequestOptions;
 use domain::{Secret, WireFormat};
 use provider::{BaseUrl, HttpVersion, Retries, Target, TargetError, Timeouts, Tls};
 
+use super::beside::Beside;
 use super::reader::Table;
 use crate::engine_source::{self, BatchingKind, EmbeddedSettings};
 use crate::value::Span;
@@ -23,6 +24,8 @@ pub(super) struct TargetSettings {
     pub(super) region: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) means: Means,
+    /// What is looked at beside it.
+    pub(super) beside: Beside,
 }
 
 /// How it is reached.
@@ -67,13 +70,19 @@ impl TargetSettings {
             }
             None => (String::new(), None),
         };
+        let beside = match &means {
+            Some(Means::Remote(target)) => Beside::read(&mut table, Some(target)),
+            None if table.has("url") => Beside::read(&mut table, None),
+            // It is a part of this process.
+            Some(Means::Embedded { .. }) | None => Beside::default(),
+        };
         let model = model.or(named);
         if table.has("url") && !table.has("model") {
             table.refuse("model", "is missing", "give the name that requests ask for");
         }
         table.refuse_others();
         let provider = provider.unwrap_or(known);
-        Some(Self { name, provider, model: model?, region, labels, means: means? })
+        Some(Self { name, provider, model: model?, region, labels, means: means?, beside })
     }
 }
 
@@ -230,6 +239,14 @@ impl fmt::Display for TargetSettings {
         }
         for (name, value) in &self.labels {
             write!(f, ", {name}={value}")?;
+        }
+        match self.beside.servers() {
+            0 => {}
+            1 => f.write_str(", with metrics")?,
+            servers => write!(f, ", with metrics of {servers} servers")?,
+        }
+        if self.beside.pid_file.is_some() {
+            f.write_str(", its process is watched")?;
         }
         Ok(())
     }

@@ -77,8 +77,11 @@ fn the_example_in_the_documentation_is_in_order() {
     let desk = Desk::new();
     desk.write("prony.toml", example);
     desk.write("tickets.jsonl", "{\"prompt\":\"one\"}\n");
-    let variables =
-        [("OPENAI_API_KEY", "sk-secret"), ("SLACK_URL", "https://hooks.example.com/secret")];
+    let variables = [
+        ("OPENAI_API_KEY", "sk-secret"),
+        ("SLACK_URL", "https://hooks.example.com/secret"),
+        ("OTLP_AUTHORIZATION", "Bearer secret"),
+    ];
     let checked = desk.prony_in(&variables, &["config", "check", "prony.toml"]);
     assert_eq!((checked.code, &*checked.stderr), (Some(0), ""));
     assert!(!checked.stdout.contains("secret"), "{}", checked.stdout);

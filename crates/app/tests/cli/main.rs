@@ -22,3 +22,4 @@ mod scripts;
 mod serving;
 mod keeping;
 mod monitoring;
+mod beside;

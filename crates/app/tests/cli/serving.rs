@@ -17,7 +17,7 @@ const SAFE_AFTER_NANOS: u64 = 200_000_000;
 /// A server at work, and a simulated model as its target `sim`.
 pub(crate) struct Served {
     pub(crate) desk: Desk,
-    program: Program,
+    pub(crate) program: Program,
     pub(crate) url: String,
 }
 
@@ -84,7 +84,7 @@ impl Served {
     }
 }
 
-fn benchmark(seconds: f64, users: u64) -> Value {
+pub(crate) fn benchmark(seconds: f64, users: u64) -> Value {
     json!({
         "models": ["sim"], "test_scenarios": ["short_queries"],
         "concurrent_users": users, "duration_seconds": seconds,

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::durable::{DurableError, RecordFilter};
 
 use super::History;
+use crate::samples::{self, Grid, Watched};
 pub use shape::{Distribution, Heatmap};
 pub use timeline::Timeline;
 
@@ -60,15 +61,18 @@ pub struct RunView {
     pub requests: u64,
     /// The run over its time.
     pub timeline: Timeline,
+    /// What was looked at meanwhile, in the steps of the timeline.
+    pub watched: Vec<Watched>,
     distributions: [Distribution; Latency::ALL.len()],
     heatmaps: [Heatmap; Latency::ALL.len()],
 }
 
 impl RunView {
-    fn of(course: &Course) -> Self {
+    fn of(course: &Course, timeline: Timeline, watched: Vec<Watched>) -> Self {
         Self {
             requests: course.requests(),
-            timeline: Timeline::of(course),
+            timeline,
+            watched,
             distributions: Latency::ALL.map(|latency| Distribution::of(course, latency)),
             heatmaps: Latency::ALL.map(|latency| Heatmap::of(course, latency)),
         }
@@ -145,7 +149,14 @@ impl History {
             course.record(&record.exchange, record.provenance.label.origin);
             Ok(())
         })?;
-        let view = Arc::new(RunView::of(&course));
+        let timeline = Timeline::of(&course);
+        let grid = Grid {
+            start_nanos: timeline.start_unix_ms * 1_000_000,
+            step_nanos: timeline.step_ms * 1_000_000,
+            steps: timeline.requests_per_second.len(),
+        };
+        let watched = samples::watched(&self.reader, benchmark, grid)?;
+        let view = Arc::new(RunView::of(&course, timeline, watched));
         if is_over && view.requests >= LARGE {
             self.views.keep(place, Arc::clone(&view));
         }

@@ -4,15 +4,16 @@ use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use control::{Ending, Introduction, Opening, Records, RecordsError, Tracker};
 use domain::{Exchange, Timestamp};
 use load::Live;
 use serde_json::Value;
-use store::RunLabel;
 use store::durable::{Entry, Provenance, STORED_ANCHOR, encode};
+use store::{Content, RunLabel};
 
-use super::{Answer, Beginning, RECORDS, Said, VERSION, hear, send, socket, tell};
+use super::{Answer, Beginning, CONTENT, RECORDS, Said, VERSION, hear, send, socket, tell};
 
 /// Records that are sent at a time.
 const BATCH: usize = 256;
@@ -35,13 +36,15 @@ impl Link {
     pub(crate) fn enter(
         folder: &Path,
         benchmark: Introduction,
+        content: Option<Duration>,
     ) -> Result<Option<(Self, String)>, RecordsError> {
         let connected = socket(folder).and_then(|(path, _folder)| UnixStream::connect(path));
         let Ok(stream) = connected else { return Ok(None) };
         let both = stream.try_clone().map_err(|error| broken(&error))?;
         let connection = Connection { to: BufWriter::new(stream), from: BufReader::new(both) };
         let link = Self(Arc::new(Mutex::new(connection)));
-        match link.ask(&Said::Enter { version: VERSION, benchmark })? {
+        let content_keep_s = content.map(|keep| keep.as_secs());
+        match link.ask(&Said::Enter { version: VERSION, benchmark, content_keep_s })? {
             Answer::Entered { id } => Ok(Some((link, id))),
             Answer::Done | Answer::Refused { .. } => Err(broken(&super::malformed("no id came"))),
         }
@@ -83,10 +86,11 @@ pub(crate) struct LinkedRecords {
     /// What the records are sent with: of it only the label counts.
     provenance: Provenance,
     pending: Vec<Exchange>,
+    wants_content: bool,
 }
 
 impl LinkedRecords {
-    pub(crate) fn new(link: Link, tracker: Arc<Tracker>) -> Self {
+    pub(crate) fn new(link: Link, tracker: Arc<Tracker>, wants_content: bool) -> Self {
         let origin = analysis::Origin::Started;
         let provenance = Provenance {
             run: None,
@@ -96,7 +100,7 @@ impl LinkedRecords {
             vantage_region: "".into(),
             source: "".into(),
         };
-        Self { link, tracker, live: None, provenance, pending: Vec::new() }
+        Self { link, tracker, live: None, provenance, pending: Vec::new(), wants_content }
     }
 
     fn flush(&mut self) -> Result<(), RecordsError> {
@@ -123,6 +127,19 @@ impl Records for LinkedRecords {
     fn write(&mut self, exchange: &Exchange, _label: &RunLabel) -> Result<(), RecordsError> {
         self.pending.push(exchange.clone());
         if self.pending.len() < BATCH { Ok(()) } else { self.flush() }
+    }
+
+    fn wants_content(&self) -> bool {
+        self.wants_content
+    }
+
+    fn content(&mut self, content: Content) {
+        // A link that is broken is told where records go through it.
+        let _ = send(&mut self.link.lock().to, CONTENT, content.line().as_bytes());
+    }
+
+    fn content_missed(&mut self, requests: u64) {
+        let _ = self.link.tell(&Said::Missed(requests));
     }
 
     fn tick(&mut self, _now: Timestamp) -> Result<(), RecordsError> {

@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use collect::Collector;
 use control::{Benchmarks, Guest, Records as _, RecordsError};
 use domain::{Clock, Series};
 use store::RunLabel;
-use store::durable::decode;
+use store::durable::{Store, decode};
 
 use super::{Answer, Frame, Said, VERSION, malformed, receive, socket, tell};
-use crate::Recording;
+use crate::{ContentKeeper, Recording, Teller};
 
 /// Where guests' benchmarks go.
 #[derive(Clone)]
@@ -27,6 +28,23 @@ pub struct Host {
     pub collector: Arc<Collector>,
     /// The machine's clock.
     pub clock: Arc<dyn Clock>,
+    /// Takes prompts and answers, where guests want them kept.
+    pub store: Arc<Store>,
+    /// Told what of those is lost.
+    pub teller: Teller,
+}
+
+impl Host {
+    /// Takes the records of the benchmark of that id, and its prompts and answers to be kept for as
+    /// long as `content` says.
+    #[must_use]
+    pub fn recording(&self, id: &str, content: Option<Duration>) -> Recording {
+        let keeper = content.map(|keep| {
+            ContentKeeper::new(Arc::clone(&self.store), id, keep, Arc::clone(&self.teller))
+        });
+        let (collector, clock) = (Arc::clone(&self.collector), Arc::clone(&self.clock));
+        Recording::new(collector, clock, Some(id)).with_content(keeper)
+    }
 }
 
 /// The way in, for processes that may write to the store's folder. Closed where it is dropped:
@@ -122,7 +140,7 @@ fn accept(listener: &UnixListener, host: &Host, shared: &Arc<Shared>) {
 /// Hears one guest out.
 fn serve(stream: &UnixStream, host: &Host) -> io::Result<()> {
     let (mut from, mut to) = (BufReader::new(stream), stream);
-    let Said::Enter { version, benchmark } = super::hear(&mut from)? else {
+    let Said::Enter { version, benchmark, content_keep_s } = super::hear(&mut from)? else {
         return Err(malformed("a guest says first who it is"));
     };
     if version != VERSION {
@@ -138,11 +156,12 @@ fn serve(stream: &UnixStream, host: &Host) -> io::Result<()> {
     };
     let id = guest.id().to_string();
     tell(&mut to, &Answer::Entered { id: id.clone() })?;
-    let recording = Recording::new(Arc::clone(&host.collector), Arc::clone(&host.clock), Some(&id));
+    let recording = host.recording(&id, content_keep_s.map(Duration::from_secs));
     let mut visit = Visit { guest: Some(guest), recording, label: None, trouble: None };
     while visit.guest.is_some() {
         match receive(&mut from)? {
             Frame::Records(body) => visit.take_in(&body)?,
+            Frame::Content(body) => visit.recording.content(serde_json::from_slice(&body)?),
             Frame::Message(body) => {
                 if let Some(answer) = visit.hear(serde_json::from_slice(&body)?)? {
                     tell(&mut to, &answer)?;
@@ -193,6 +212,10 @@ impl Visit {
                 self.recording.note(in_flight, tokens);
                 let handed_over = self.recording.submit();
                 self.trouble = self.trouble.take().or(handed_over.err());
+                return Ok(None);
+            }
+            Said::Missed(requests) => {
+                self.recording.content_missed(requests);
                 return Ok(None);
             }
             Said::End => {

@@ -2,7 +2,9 @@
 
 use analysis::{Convention, Figures};
 use archive::history::{Latency, Order, Outcomes, RecordQuestion};
+use archive::samples::{Name, Sight, Source};
 use serde_json::Value;
+use store::durable::{Run, RunStatus};
 
 use super::*;
 
@@ -185,4 +187,57 @@ fn one_record_has_its_chunks() {
             .record("00000000000000ff", kept.records[0].exchange.id)
             .is_ok_and(|found| found.is_none())
     );
+}
+
+#[test]
+fn what_was_seen_meanwhile_is_laid_on_the_runs_time() {
+    let kept = Kept::new(requests(2_000, 700));
+    let bare = kept.history.run(BENCHMARK, 0, false).expect("a view");
+    assert_eq!(bare.watched, []);
+    let start = bare.timeline.start_unix_ms * 1_000_000;
+    let steps = bare.timeline.requests_per_second.len();
+    let seconds = bare.timeline.step_ms * steps as u64 / 1_000;
+
+    let Kept { store, history, records, _folder } = kept;
+    drop(store);
+    let clock = Arc::new(SystemClock);
+    let (archive, _) =
+        archive::Archive::open(_folder.path(), StoreSettings::default(), clock).expect("it opens");
+    archive.store().create_run(&run_row()).expect("a run");
+    let server = Source::Server { target: "sim".to_owned(), place: 0 };
+    let mut keeper = archive.sample_keeper(BENCHMARK);
+    for second in 0..=seconds {
+        let unix_nanos = start + second * 1_000_000_000;
+        let name = |what: &str| Name { what: what.to_owned(), gpu: None };
+        let values = vec![(name("cpu_seconds"), second as f64 / 4.0)];
+        keeper.see(Source::Prony, Sight { unix_nanos, values });
+        keeper.miss(server.clone(), unix_nanos, format!("out of reach for {second} s"));
+        keeper.tick(unix_nanos).expect("there is room");
+    }
+    keeper.finish().expect("there is room");
+
+    let view = history.run(BENCHMARK, 0, false).expect("a view");
+    assert_eq!(view.requests, bare.requests);
+    let [prony, missed] = &*view.watched else { panic!("{:?}", view.watched) };
+    assert_eq!((&prony.source, &prony.problem), (&Source::Prony, &None));
+    let cpu = prony.values("cpu").expect("it was seen");
+    assert_eq!(cpu.len(), steps);
+    assert!(cpu.iter().all(|value| (value.expect("it was seen") - 25.0).abs() < 1e-6), "{cpu:?}");
+    assert_eq!((&missed.source, &*missed.columns), (&server, &[][..]));
+    assert_eq!(missed.problem, Some(format!("out of reach for {seconds} s")));
+    drop(records);
+}
+
+fn run_row() -> Run {
+    Run {
+        id: BENCHMARK.to_owned(),
+        name: String::new(),
+        status: RunStatus::Completed,
+        request: "{}".to_owned(),
+        summary: None,
+        labels: BTreeMap::new(),
+        created_unix_ns: 1,
+        started_unix_ns: None,
+        finished_unix_ns: None,
+    }
 }

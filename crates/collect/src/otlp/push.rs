@@ -22,6 +22,7 @@ use super::answer::{PushError, Reservation, judge};
 use super::{Conventions, encode};
 use crate::Collector;
 use crate::http::{AddressError, Server};
+use crate::metrics::{Family, Kind, Sample, Value};
 
 /// The longest the first wait before another try is; each further one may be twice as long.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -69,6 +70,22 @@ impl Settings {
             instance: instance.into(),
         }
     }
+
+    /// Whether metrics can be pushed that way.
+    ///
+    /// # Errors
+    /// Where they cannot.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.parts().map(|_| ())
+    }
+
+    /// The server, and the headers that it is sent.
+    fn parts(&self) -> Result<(Server, HeaderMap), SettingsError> {
+        if self.interval.is_zero() || self.timeout.is_zero() {
+            return Err(SettingsError::Zero);
+        }
+        Ok((server(&self.endpoint)?, headers(&self.headers)?))
+    }
 }
 
 /// Why metrics cannot be pushed that way.
@@ -115,6 +132,31 @@ pub struct Failure {
     pub message: String,
 }
 
+/// How pushing fares, by the names of Prometheus.
+#[must_use]
+pub fn families(status: &Status) -> Vec<Family> {
+    let counter = |name, help, samples: &[(Option<&'static str>, u64)]| {
+        let sample = |(outcome, count): &(Option<&'static str>, u64)| Sample {
+            labels: outcome.iter().map(|outcome| ("outcome", Arc::from(*outcome))).collect(),
+            own: None,
+            value: Value::Number(*count as f64),
+        };
+        Family { name, help, kind: Kind::Counter, samples: samples.iter().map(sample).collect() }
+    };
+    vec![
+        counter(
+            "prony_otlp_pushes_total",
+            "Pushes over OTLP, by whether the receiver took them.",
+            &[(Some("taken"), status.taken), (Some("failed"), status.failures)],
+        ),
+        counter(
+            "prony_otlp_refused_points_total",
+            "Points that the receiver would not have, of pushes it took.",
+            &[(None, status.refused_points)],
+        ),
+    ]
+}
+
 impl Status {
     fn note(&mut self, pushed: &Result<Option<Reservation>, PushError>, at_unix_ms: u64) {
         let message = match pushed {
@@ -151,11 +193,7 @@ impl Pusher {
     /// # Errors
     /// Where it cannot be done with these settings.
     pub fn new(settings: Settings, collector: Arc<Collector>) -> Result<Self, SettingsError> {
-        if settings.interval.is_zero() || settings.timeout.is_zero() {
-            return Err(SettingsError::Zero);
-        }
-        let server = server(&settings.endpoint)?;
-        let headers = headers(&settings.headers)?;
+        let (server, headers) = settings.parts()?;
         Ok(Self { collector, settings, server, headers, status: watch::Sender::default() })
     }
 

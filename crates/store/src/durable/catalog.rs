@@ -8,6 +8,7 @@ mod manifest;
 mod migration;
 mod rollup;
 mod run;
+mod sample;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ pub use document::Document;
 pub(crate) use manifest::{Change, Manifest, NewPartition, Partition};
 pub use rollup::{RollupPoint, RollupRange, RollupRow};
 pub use run::{Run, RunStatus};
+pub use sample::SampleBlock;
 
 /// How long to wait for another connection's transaction, all of which are short.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -102,8 +102,8 @@ impl Maintenance {
         Ok(Self { folder, catalog, clock, next_file: AtomicU64::new(last + 1) })
     }
 
-    /// Retires partitions whose records were kept long enough, and removes files whose grace is
-    /// over.
+    /// Retires partitions whose records were kept long enough and what was looked at beside them, and
+    /// removes files whose grace is over.
     pub(crate) fn expire(
         &self,
         retention: Retention,
@@ -121,6 +121,7 @@ impl Maintenance {
                 done.expired += retire.iter().map(|partition| partition.file.rows()).sum::<u64>();
                 self.change(Change { retire, ..Change::default() })?;
             }
+            self.catalog.forget_samples(limit)?;
         }
         let files = self.catalog.retired(now.saturating_sub(nanos(retention.grace)))?;
         for file in &files {

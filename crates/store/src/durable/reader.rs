@@ -8,7 +8,9 @@ use datafusion::arrow::array::RecordBatch;
 use domain::RequestId;
 
 use super::DurableError;
-use super::catalog::{Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run};
+use super::catalog::{
+    Catalog, Document, Manifest, Partition, RollupPoint, RollupRange, Run, SampleBlock,
+};
 use super::content;
 use super::filter::RecordFilter;
 use super::folder::{Folder, Lock};
@@ -119,6 +121,20 @@ impl Reader {
     /// Where the catalog cannot be read.
     pub fn documents(&self, kind: &str) -> Result<Vec<Document>, DurableError> {
         self.catalog.documents(kind)
+    }
+
+    /// What was looked at beside a run in blocks that start before `to`, and not before `from`: by
+    /// source, then by time.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub fn samples(
+        &self,
+        run: &str,
+        from_unix_ns: u64,
+        to_unix_ns: u64,
+    ) -> Result<Vec<SampleBlock>, DurableError> {
+        self.catalog.samples(run, from_unix_ns, to_unix_ns)
     }
 
     /// Every series that has rollups.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::{Clock, Timestamp};
 
 use super::DurableError;
-use super::catalog::{Catalog, Document, RollupRow, Run};
+use super::catalog::{Catalog, Document, RollupRow, Run, SampleBlock};
 use super::content::{Contents, Stay};
 use super::folder::{Folder, Lock};
 use super::log::replay::{Damage, Segments};
@@ -230,6 +230,15 @@ impl Store {
     /// Where the catalog cannot be written.
     pub fn remove_document(&self, kind: &str, id: &str) -> Result<bool, DurableError> {
         self.catalog.remove_document(kind, id)
+    }
+
+    /// Keeps what was looked at beside a run, for as long as the run is there. What is of a run that
+    /// is not, or not any more, is let go.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be written.
+    pub fn put_samples(&self, run: &str, blocks: &[SampleBlock]) -> Result<(), DurableError> {
+        self.catalog.put_samples(run, blocks)
     }
 
     /// Adds what is new in windows, joined by `join` with what they have.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use analysis::Origin;
-use domain::{Exchange, SystemClock, WallAnchor};
+use domain::{Clock as _, Exchange, SystemClock, WallAnchor};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use store::durable::{
     DurableError, Entry, Provenance, Reader, Retention, RollupPoint, RollupRange, RollupRow, Run,
-    RunStatus, Store, StoreSettings, StoredRecord,
+    RunStatus, SampleBlock, Store, StoreSettings, StoredRecord,
 };
 use store::{Format, Record};
 
@@ -389,6 +389,38 @@ fn a_deleted_run_is_gone_and_the_others_are_not() {
     assert_eq!(indices(store.reader(), "r2"), [3, 4]);
     drop(store);
     assert_eq!(indices(&Reader::open(folder.path()).unwrap(), "r2"), [3, 4]);
+}
+
+#[test]
+fn samples_stay_as_long_as_their_run_and_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.create_run(&run("r1", 1)).unwrap();
+    store.create_run(&run("r2", 2)).unwrap();
+    let now = SystemClock.unix_nanos();
+    let block = |source: &str, start_unix_ns, data: &[u8]| SampleBlock {
+        source: source.to_owned(),
+        start_unix_ns,
+        data: data.to_vec(),
+    };
+    let all = [block("a", 5, b"old"), block("a", now, b"new"), block("b", now, b"other")];
+    for id in ["r1", "r2", "nobody"] {
+        store.put_samples(id, &all).unwrap();
+    }
+    let reader = store.reader();
+    assert_eq!(reader.samples("r1", 0, u64::MAX).unwrap(), all);
+    assert_eq!(reader.samples("r1", 6, now + 1).unwrap(), all[1..]);
+    assert_eq!(reader.samples("r1", 5, now).unwrap(), all[..1]);
+    assert_eq!(reader.samples("nobody", 0, u64::MAX).unwrap(), []);
+
+    store.update_run(&run("r1", 1)).unwrap();
+    let keep = Retention { records: Some(Duration::from_secs(3_600)), ..Retention::default() };
+    store.maintain(keep).unwrap();
+    assert_eq!(reader.samples("r1", 0, u64::MAX).unwrap(), all[1..]);
+    store.delete_run("r2").unwrap();
+    assert_eq!(reader.samples("r2", 0, u64::MAX).unwrap(), []);
+    store.put_samples("r2", &all).unwrap();
+    assert_eq!(reader.samples("r2", 0, u64::MAX).unwrap(), []);
 }
 
 #[test]

@@ -43,6 +43,33 @@ class Timeline(TypedDict):
     memory_mib: Column
 
 
+class ResourceFigure(TypedDict):
+    """Something that was seen, a value a step; ``gpu`` where it is of one."""
+
+    name: str
+    unit: str
+    gpu: int | None
+    values: Column
+
+
+class ResourceSource(TypedDict):
+    """Something that was looked at; ``problem`` says why it was last not seen."""
+
+    kind: Literal["prony", "process", "server"]
+    target: str | None
+    place: int
+    problem: str | None
+    figures: list[ResourceFigure]
+
+
+class Resources(TypedDict):
+    """What Prony and the servers took during a run."""
+
+    start_unix_ms: int
+    step_ms: int
+    sources: list[ResourceSource]
+
+
 class PercentileCurve(TypedDict):
     """Values by quantile."""
 

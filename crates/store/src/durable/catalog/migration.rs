@@ -79,6 +79,16 @@ const STEPS: &[&str] = &[
         segment INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE sample (
+        run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,
+        source TEXT NOT NULL,
+        start_unix_ns INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (run, source, start_unix_ns)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sample_by_start ON sample (start_unix_ns);
+",
 ];
 
 /// How many steps were taken, as SQLite keeps it for us.
