@@ -99,7 +99,7 @@ impl RuleSettings {
             let reason = "a name is letters, digits and underscores, and begins with no digit";
             return Err(("name", reason.into()));
         }
-        let window = window("window", &self.window)?;
+        let window = window_of("window", &self.window)?;
         let metric = self.metric(window)?;
         let (comparison, threshold) = self.threshold(metric)?;
         let clear = self.clear(metric, comparison, threshold)?;
@@ -160,7 +160,7 @@ impl RuleSettings {
     fn burn_rate(&self, window: Duration) -> Result<Metric, Wrong> {
         let missing = |key, example: &str| (key, format!("a burn_rate needs one, as in {example}"));
         let short = self.short_window.as_ref().ok_or_else(|| missing("short_window", "5m"))?;
-        let short_window = window("short_window", short)?;
+        let short_window = window_of("short_window", short)?;
         if short_window >= window {
             return Err(("short_window", "it must be shorter than `window`".into()));
         }
@@ -290,7 +290,7 @@ impl Word {
 }
 
 /// A time to look back over.
-fn window(key: &'static str, text: &str) -> Result<Duration, Wrong> {
+fn window_of(key: &'static str, text: &str) -> Result<Duration, Wrong> {
     // What has happened is known a second or two later: a shorter window might never see a thing.
     const MIN: Duration = Duration::from_secs(5);
     let window = positive(key, text)?;
