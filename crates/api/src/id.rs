@@ -32,19 +32,12 @@ impl IdSource {
     /// Names a request for which the client has `given` this id.
     pub(crate) fn name(&self, given: Option<&str>) -> Name {
         let given = given.filter(|given| (1..=GIVEN_BYTES_MAX).contains(&given.len()));
-        let id = given.and_then(parse).unwrap_or_else(|| RequestId {
+        let id = given.and_then(|text| text.parse().ok()).unwrap_or_else(|| RequestId {
             run: self.run,
             index: self.next.fetch_add(1, Ordering::Relaxed),
         });
         Name { id, shown: given.map_or_else(|| id.to_string(), str::to_owned) }
     }
-}
-
-/// Reads what [`RequestId`] prints.
-fn parse(text: &str) -> Option<RequestId> {
-    let (run, index) = text.split_once('-')?;
-    let id = RequestId { run: u64::from_str_radix(run, 16).ok()?, index: index.parse().ok()? };
-    (id.to_string() == text).then_some(id)
 }
 
 /// The id that the answer to a request carries in its body.

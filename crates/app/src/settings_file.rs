@@ -317,7 +317,7 @@ x-plain = "secret"
             help: name a file, or a length with `input_len`
           line 44: `store.retention` cannot be used: `30m` is no time to keep records; write it as in 12h, 30d or 2y
           line 45: `store.keep` is no setting
-            help: there are path, retention
+            help: there are path, retention, content, content_retention
           line 48: `otlp.endpoint` cannot be used: metrics are pushed over http alone; put an OpenTelemetry Collector in between
           line 49: `otlp.conventions` is none of the words for it
             help: the nearest is `v1.41`; there are v1.41, next

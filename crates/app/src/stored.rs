@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use archive::Archive;
 use clap::{Args, Subcommand, ValueEnum};
-use domain::SystemClock;
+use domain::{RequestId, SystemClock};
 use serde_json::Value;
 use store::Format;
 use store::durable::{

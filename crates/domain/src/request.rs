@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::{ToolCall, ToolResult, Tools};
@@ -19,6 +20,23 @@ impl fmt::Display for RequestId {
     /// Sixteen hexadecimal digits of the run, a dash, and the index.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{}", self.run, self.index)
+    }
+}
+
+/// A text that names no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a request has 16 hexadecimal digits, a dash, and a number")]
+pub struct RequestIdError;
+
+impl FromStr for RequestId {
+    type Err = RequestIdError;
+
+    /// Reads what `Display` writes, and nothing else: one request has one name.
+    fn from_str(text: &str) -> Result<Self, RequestIdError> {
+        let (run, index) = text.split_once('-').ok_or(RequestIdError)?;
+        let run = u64::from_str_radix(run, 16).map_err(|_| RequestIdError)?;
+        let id = Self { run, index: index.parse().map_err(|_| RequestIdError)? };
+        if id.to_string() == text { Ok(id) } else { Err(RequestIdError) }
     }
 }
 

@@ -82,16 +82,12 @@ mod id_text {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(super) fn serialize<S: Serializer>(id: &RequestId, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(id)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RequestId, D::Error> {
         let text = String::deserialize(from)?;
-        let parts = text.split_once('-').and_then(|(run, index)| {
-            Some(RequestId { run: u64::from_str_radix(run, 16).ok()?, index: index.parse().ok()? })
-        });
-        parts.ok_or_else(|| D::Error::custom("it is no request's id"))
+        text.parse().map_err(D::Error::custom)
     }
 }

@@ -288,11 +288,7 @@ fn one_of<T: Copy, const N: usize>(
 }
 
 fn request_id(text: &str) -> Result<RequestId, String> {
-    let parse = || {
-        let (run, index) = text.split_once('-')?;
-        Some(RequestId { run: u64::from_str_radix(run, 16).ok()?, index: index.parse().ok()? })
-    };
-    parse().ok_or_else(|| format!("`{text}` is no request id"))
+    text.parse().map_err(|_| format!("`{text}` is no request id"))
 }
 
 /// Exact to the nanosecond up to a hundred days, where double precision ends.

@@ -86,13 +86,8 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestOf {
         let path = Path::<(String, String)>::from_request_parts(parts, state).await;
         let Path((id, request)) = path.map_err(|error| unreadable(&error))?;
         let id = id.parse().map_err(|_| no_such_benchmark(&id))?;
-        Ok(Self(id, request_id(&request).ok_or_else(|| no_such_request(&request))?))
+        Ok(Self(id, request.parse().map_err(|_| no_such_request(&request))?))
     }
-}
-
-fn request_id(text: &str) -> Option<RequestId> {
-    let (run, index) = text.split_once('-')?;
-    Some(RequestId { run: u64::from_str_radix(run, 16).ok()?, index: index.parse().ok()? })
 }
 
 /// The benchmark has no request of this id.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use control::{Opening, Records, RecordsError};
 use domain::{Exchange, Timestamp};
-use store::{Recorder, RunLabel};
+use store::{Content, Recorder, RunLabel};
 
 use super::progress::Tally;
 
@@ -27,6 +27,22 @@ impl Records for BenchRecords {
         let filed = self.files.as_mut().map_or(Ok(()), |files| files.write(exchange, label));
         let stored = self.stored.as_mut().map_or(Ok(()), |stored| stored.write(exchange, label));
         Ok(filed?).and(stored)
+    }
+
+    fn wants_content(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.wants_content())
+    }
+
+    fn content(&mut self, content: Content) {
+        if let Some(stored) = &mut self.stored {
+            stored.content(content);
+        }
+    }
+
+    fn content_missed(&mut self, requests: u64) {
+        if let Some(stored) = &mut self.stored {
+            stored.content_missed(requests);
+        }
     }
 
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {

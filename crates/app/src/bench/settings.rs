@@ -221,7 +221,7 @@ pub(crate) struct OutputSettings {
     /// Directory for summary.json and requests.jsonl
     #[arg(long, value_name = "DIR", visible_alias = "result-dir", group = "folder")]
     pub(crate) output_dir: Option<PathBuf>,
-    /// The same, as a switch too: in the directory `results` where none is named
+    /// The same, as a switch too: in `results` where none is named
     #[arg(long, value_name = "DIR", group = "folder")]
     pub(crate) save_result: Option<Option<PathBuf>>,
     /// Write over results already in the directory
@@ -239,8 +239,7 @@ pub(crate) struct OutputSettings {
     /// Whose meaning the figures have: prony, vllm, aiperf or guidellm [default: prony]
     #[arg(long, value_name = "WHOSE", hide_possible_values = true)]
     pub(crate) convention: Option<ConventionKind>,
-    /// The store that keeps the bench, through the server that has it open where there is one
-    /// [default: that of prony.toml; where there is none, prony-data]
+    /// The store that keeps the bench [default: prony.toml's, or prony-data]
     #[arg(long, value_name = "DIR", overrides_with = "no_store")]
     pub(crate) store: Option<PathBuf>,
     /// Keep prompts and answers in the store too

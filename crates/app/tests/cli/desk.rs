@@ -47,6 +47,11 @@ impl Desk {
         Transcript::run(Path::new(PRONY), arguments, &environment, self.folder.path())
     }
 
+    /// Runs a line of the shell in the desk's folder.
+    pub(crate) fn shell(&self, line: &str) -> Transcript {
+        Transcript::run(Path::new("/bin/sh"), &["-c", line], &ENVIRONMENT, self.folder.path())
+    }
+
     /// Runs `prony` with the words of `line`, under a shell that first does `before`.
     pub(crate) fn prony_after(&self, before: &str, line: &str) -> Transcript {
         self.start_after(before, line).finish()

@@ -130,3 +130,79 @@ fn a_killed_bench_is_no_running_one() {
     assert!(listed.stdout.contains("  interrupted  "), "{}", listed.stdout);
     sim.stop();
 }
+
+const MARKER: &str = "zebra-in-the-library";
+
+/// Every file of a store that holds the marker.
+fn files_with_marker(desk: &Desk, folder: &str) -> Vec<String> {
+    let found = desk.shell(&format!("grep -rl {MARKER} {folder}; true"));
+    let names = found.stdout.lines().filter_map(|path| path.rsplit('/').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn prompts_and_answers_are_kept_only_where_that_is_asked_for_and_apart() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 2ms --itl 1ms");
+    desk.write("prompts.jsonl", format!("{{\"prompt\": \"a {MARKER}\"}}\n"));
+    let line = format!("bench --url {} --dataset prompts.jsonl --num-prompts 5", sim.url);
+    let plain = desk.prony(&line);
+    assert_eq!(plain.code, Some(0), "{}", plain.stderr);
+    let shown = desk.prony(&format!("runs content {}", id_in(&plain.stderr)));
+    assert_eq!((&*shown.stdout, shown.code), ("", Some(0)));
+    assert!(shown.stderr.contains("nothing of it is kept"), "{}", shown.stderr);
+    assert_eq!(files_with_marker(&desk, "prony-data"), [] as [&str; 0]);
+
+    let kept = desk.prony(&format!("{line} --store-content"));
+    assert!(!kept.stderr.contains("warning: prompts"), "{}", kept.stderr);
+    let id = id_in(&kept.stderr);
+    let shown = desk.prony(&format!("runs content {id}"));
+    let texts: Vec<Value> =
+        shown.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(texts.len(), 5, "{}", shown.stderr);
+    for one in &texts {
+        assert!(text(&one["prompt"][0]["content"]).contains(MARKER), "{one}");
+        assert!(!text(&one["answer"]).is_empty(), "{one}");
+    }
+    let request = text(&texts[3]["request_id"]);
+    let one = desk.prony(&format!("runs content {id} --request {request}"));
+    assert_eq!(one.stdout.lines().count(), 1);
+    assert!(!desk.prony(&format!("export --run {id}")).stdout.contains(MARKER));
+    for file in files_with_marker(&desk, "prony-data") {
+        assert!(file.starts_with("content."), "{file}");
+    }
+    let mode = desk.shell("stat -c %a prony-data/content.*");
+    assert!(mode.stdout.lines().all(|mode| mode == "600"), "{}", mode.stdout);
+
+    let deleted = desk.prony(&format!("runs delete {id}"));
+    assert_eq!(deleted.code, Some(0), "{}", deleted.stderr);
+    assert_eq!(files_with_marker(&desk, "prony-data"), [] as [&str; 0]);
+    sim.stop();
+}
+
+#[test]
+fn prompts_and_answers_are_kept_through_a_server_and_by_its_setting() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 2ms --itl 1ms");
+    desk.write("prompts.jsonl", format!("{{\"prompt\": \"a {MARKER}\"}}\n"));
+    let more = "[store]\ncontent = true\ncontent_retention = \"2d\"\n\
+                [scenarios.mine]\ndataset = \"prompts.jsonl\"\n";
+    let served = Served::start_with(desk, &sim.url, more);
+    let linked = served.desk.prony(&format!(
+        "bench --url {} --dataset prompts.jsonl --num-prompts 5 --store-content",
+        sim.url
+    ));
+    assert_eq!(linked.code, Some(0), "{}", linked.stderr);
+    let asked = served.create(&json!({
+        "models": ["sim"], "test_scenarios": ["mine"],
+        "concurrent_users": 1, "num_requests": 4, "duration_minutes": 1,
+    }));
+    until("it is completed", || served.benchmark(&asked)["status"] == "completed");
+    let desk = served.stop();
+    for (id, count) in [(id_in(&linked.stderr), 5), (asked, 4)] {
+        let shown = desk.prony(&format!("runs content {id}"));
+        assert_eq!(shown.stdout.lines().count(), count, "{}", shown.stderr);
+        assert!(shown.stdout.lines().all(|line| line.contains(MARKER)), "{}", shown.stdout);
+    }
+    sim.stop();
+}
