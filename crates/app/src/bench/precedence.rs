@@ -43,6 +43,8 @@ fn rivals(flag: &str, settings: &BenchSettings) -> Vec<&'static str> {
         "requests-per-user" | "think-time" => vec!["request-rate", "arrivals", "burstiness"],
         "arrivals" if !is_gamma => vec!["burstiness"],
         "burstiness" => vec!["arrivals"],
+        "store-content" => vec!["no-store"],
+        "no-store" => vec!["store-content", "content-retention"],
         // The others stand beside anything.
         _ => vec![],
     }

@@ -23,7 +23,7 @@ async fn exported_rules_fire_and_reach_a_webhook_and_are_resolved() {
             "[targets.sim]\nurl = \"{}/v1\"\nmodel = \"sim\"\nprovider = \"p\"\n\
              [alerts]\nusual_rules = false\n\
              [[alerts.rules]]\nname = \"Slow\"\nmetric = \"ttft_p95\"\nabove = \"100ms\"\n\
-             window = \"3s\"\nfor = \"1s\"\ngroup_by = [\"model\", \"provider\"]\n\
+             window = \"5s\"\nfor = \"1s\"\ngroup_by = [\"model\", \"provider\"]\n\
              severity = \"critical\"\n",
             sim.url
         ),
