@@ -1,6 +1,6 @@
 //! The client's figures: what load costs it, and how true its times are, on this machine, now.
 //!
-//! Each case runs `prony bench` against `prony sim` as two processes of the release build, the
+//! One case watches `prony serve` with many users. Each other runs `prony bench` against `prony sim` as two processes of the release build, the
 //! client on one core and the server on another, records written to disk as always. Accuracy is
 //! judged request by request against the server's own log, which brackets its socket writes on the
 //! same clock. Where `wrk` is installed it takes turns with the client on the same server, as the

@@ -40,10 +40,7 @@ impl Logbook {
         tracker: Arc<Tracker>,
         content: Option<Duration>,
     ) -> Result<Self, RecordsError> {
-        let guest = host
-            .benchmarks
-            .enter(benchmark)
-            .map_err(|error| RecordsError { problem: error.problem, hint: error.hint })?;
+        let guest = host.benchmarks.enter(benchmark).map_err(RecordsError::from)?;
         let id = guest.id().to_string();
         Ok(Self { id, tracker, content, way: Way::Own { guest: Arc::new(guest), host } })
     }
@@ -96,9 +93,7 @@ impl Logbook {
     /// Where that cannot be written.
     pub fn add_run(&self, run: &Value) -> Result<(), RecordsError> {
         match &self.way {
-            Way::Own { guest, .. } => guest
-                .add_run(run)
-                .map_err(|error| RecordsError { problem: error.problem, hint: error.hint }),
+            Way::Own { guest, .. } => guest.add_run(run).map_err(RecordsError::from),
             Way::Linked(link) => link.add_run(run),
         }
     }

@@ -12,6 +12,7 @@ use load::{Control, Intake, Live};
 use store::{Content, Recorder, RunLabel, StoreError};
 
 use crate::content;
+use crate::keeper::KeeperError;
 
 /// How often finished requests are taken off.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -27,6 +28,12 @@ pub struct RecordsError {
     pub problem: String,
     /// What to do about it.
     pub hint: String,
+}
+
+impl From<KeeperError> for RecordsError {
+    fn from(KeeperError { problem, hint }: KeeperError) -> Self {
+        Self { problem, hint }
+    }
 }
 
 impl From<StoreError> for RecordsError {

@@ -223,9 +223,7 @@ impl Visit {
                 let kept = self.recording.end();
                 self.trouble.take().map_or(kept, Err)
             }
-            Said::Result(run) => guest
-                .add_run(&run)
-                .map_err(|error| RecordsError { problem: error.problem, hint: error.hint }),
+            Said::Result(run) => guest.add_run(&run).map_err(RecordsError::from),
             Said::Leave(ending) => {
                 self.guest.take().expect("it has not left").finish(ending);
                 Ok(())
