@@ -74,10 +74,8 @@ async fn a_described_server_is_asked_and_can_be_read_back_and_found() {
 
     desk.work();
     let link = created.header("location").expect("a place").to_owned();
-    while desk.get(&link).await.json()["finished_at"].is_null() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(desk.get(&link).await.json()["status"], "completed");
+    let ended = desk.until(&link, Status::is_final).await;
+    assert_eq!(ended["status"], "completed");
     let runs = desk.get(&format!("{link}/results")).await.json()["runs"].clone();
     let asked: Vec<&Value> =
         runs.as_array().expect("runs").iter().map(|run| &run["target"]).collect();

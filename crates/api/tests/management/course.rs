@@ -9,16 +9,6 @@ fn path(created: &Answer) -> String {
     created.header("location").expect("where to follow it").to_owned()
 }
 
-/// What is told of a benchmark once it stands so. It is not asked for meanwhile: clients may ask
-/// only so often, and the server's clock stands still.
-async fn until(desk: &Desk, path: &str, status: Status) -> Value {
-    let id = path.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
-    while desk.benchmarks.get(id).is_none_or(|benchmark| benchmark.status != status) {
-        tokio::task::yield_now().await;
-    }
-    desk.get(path).await.json()
-}
-
 #[tokio::test]
 async fn a_benchmark_is_created_followed_and_read() {
     let mut desk = Desk::new().await;
@@ -60,7 +50,7 @@ async fn a_benchmark_is_created_followed_and_read() {
     assert_eq!(desk.get(&path(&created)).await.json(), wanted);
 
     desk.work();
-    let done = until(&desk, &path(&created), Status::Completed).await;
+    let done = desk.until(&path(&created), |status| status == Status::Completed).await;
     assert_eq!(done["started_at"], "2026-01-01T00:00:00.000Z");
     assert_eq!(
         (&done["progress"]["share"], &done["progress"]["completed"]),
@@ -145,7 +135,7 @@ async fn a_benchmark_is_cancelled_and_deleted() {
     let running = path(&desk.create(&body).await);
     let waiting = path(&desk.create(&body).await);
     desk.work();
-    let told = until(&desk, &running, Status::Running).await;
+    let told = desk.until(&running, |status| status == Status::Running).await;
     assert_eq!(told["progress"]["runs_total"], 1);
 
     let early = desk.call("DELETE", &running, "", "").await;

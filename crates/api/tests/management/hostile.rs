@@ -260,9 +260,7 @@ async fn a_list_is_paged_through_without_gaps_or_repeats_while_it_grows() {
     for _ in 0..7 {
         let created = desk.create(&body("fast")).await;
         let link = created.header("location").expect("a place").to_owned();
-        while desk.get(&link).await.json()["finished_at"].is_null() {
-            tokio::task::yield_now().await;
-        }
+        desk.until(&link, Status::is_final).await;
         made.insert(0, created.json()["id"].as_str().expect("an id").to_owned());
     }
     let mut seen: Vec<String> = Vec::new();

@@ -24,7 +24,7 @@ use archive::{AvailabilityBook, History};
 use collect::metrics::{Family, Kind, Labels, Sample, Value as MetricValue};
 use control::{
     AdHocError, AdHocTarget, Benchmarks, Catalogue, KeeperError, MemoryKeeper, Prompts, Scenario,
-    Subject, Target, Workshop,
+    Status, Subject, Target, Workshop,
 };
 use domain::{BoxFuture, Seed, SystemClock};
 use pace::Time;
@@ -176,6 +176,16 @@ impl Desk {
 
     async fn create(&self, body: &Value) -> Answer {
         self.post("/api/v1/benchmarks", "", body).await
+    }
+
+    /// What is told of the benchmark at `link` once it stands as it is awaited. It is not asked for
+    /// meanwhile: clients may ask only so often, and the server's clock stands still.
+    async fn until(&self, link: &str, is_awaited: impl Fn(Status) -> bool) -> Value {
+        let id = link.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
+        while !self.benchmarks.get(id).is_some_and(|benchmark| is_awaited(benchmark.status)) {
+            tokio::task::yield_now().await;
+        }
+        self.get(link).await.json()
     }
 }
 
