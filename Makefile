@@ -33,7 +33,8 @@ test: setup
 	cargo nextest run --workspace --no-fail-fast
 
 bench: setup
-	cargo build --release --package prony
+	scripts/duckdb.sh .prony/duckdb
+	cargo build --release --package prony --package archive --package collect --package store
 	cargo xtask figures
 	cargo bench --package provider --bench http_stack
 	cargo bench --package engine --bench engine_ceiling

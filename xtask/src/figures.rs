@@ -1,14 +1,18 @@
-//! The client's figures: what load costs it, and how true its times are, on this machine, now.
+//! The figures that the project answers for, on this machine, now.
 //!
-//! One case watches `prony serve` with many users. Each other runs `prony bench` against `prony sim` as two processes of the release build, the
+//! Of the client: `prony bench` runs against `prony sim` as two processes of the release build, the
 //! client on one core and the server on another, records written to disk as always. Accuracy is
 //! judged request by request against the server's own log, which brackets its socket writes on the
 //! same clock. Where `wrk` is installed it takes turns with the client on the same server, as the
 //! measure of what this machine's kernel asks for the traffic alone.
 //!
+//! Of the platform: what the store takes in and how soon it answers, and how soon someone who watches
+//! `prony serve` sees what many users get.
+//!
 //! Every raw record stays under `bench-results/`.
 
 mod accuracy;
+mod kept;
 mod pair;
 mod peer;
 mod program;
@@ -30,6 +34,10 @@ use crate::workspace;
 const ROUNDS: usize = 5;
 /// Requests of one round of the cost case.
 const COST_REQUESTS: u64 = 20_000;
+/// How many records the store is asked about.
+const KEPT_RECORDS: u64 = 20_000_000;
+/// How often it is asked.
+const QUERY_ROUNDS: usize = 3;
 /// What the client may cost over wrk: 0.03 s for 1,000 streams on a machine where wrk needs 0.019 s.
 const COST_RATIO_MAX: f64 = 0.03 / 0.019;
 
@@ -72,6 +80,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         figures.accuracy(case)?;
     }
     figures.watched()?;
+    figures.kept()?;
+    figures.history()?;
     figures.print()
 }
 
@@ -211,6 +221,62 @@ impl Figures {
             "serving_share": watched.serving_share, "completed": watched.completed,
         }));
         Ok(())
+    }
+
+    /// How many records are kept a second, and how soon questions about them are answered.
+    fn kept(&mut self) -> anyhow::Result<()> {
+        const PER_SECOND_MIN: f64 = 100_000.0;
+        const RATIO_MAX: f64 = 2.0;
+        let folder = self.folder.join("kept");
+        let kept = kept::bench("ingest", &[&KEPT_RECORDS.to_string()], &folder)?;
+        let figure = |name: &str| kept[name].as_f64().context("a bench tells its figures");
+        let (records, memory_mb) = (figure("records")?, figure("memory_peak_bytes")? / 1e6);
+        let per_second = records / figure("wall_s")?;
+        self.rows.push(Row {
+            name: "records of 32 chunks taken in, rolled up and kept durably, one core".to_owned(),
+            measured: format!(
+                "{per_second:.0}/s of {records:.0} records, {memory_mb:.0} MB at most"
+            ),
+            goal: Some((format!("≥ {PER_SECOND_MIN:.0}/s"), per_second >= PER_SECOND_MIN)),
+        });
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..QUERY_ROUNDS {
+            let [our, their] = kept::percentiles(&folder)?;
+            ours.push(our.as_secs_f64());
+            theirs.push(their.as_secs_f64());
+        }
+        let (our, their) = (median(&ours), median(&theirs));
+        let ratio = our / their;
+        self.rows.push(Row {
+            name: format!("p50, p95 and p99 by model over those {records:.0} records"),
+            measured: format!("CPU {our:.2} s; DuckDB {their:.2} s, ratio {ratio:.2}"),
+            goal: Some((format!("{RATIO_MAX} times DuckDB, or less"), ratio <= RATIO_MAX)),
+        });
+        self.record.push(json!({
+            "case": "kept", "ingest": kept, "query_cpu_s": ours, "duckdb_cpu_s": theirs,
+        }));
+        kept::remove(&folder)
+    }
+
+    /// How soon the dashboard's charts are answered.
+    fn history(&mut self) -> anyhow::Result<()> {
+        const MS_MAX: f64 = 50.0;
+        let folder = self.folder.join("history");
+        let history = kept::bench("history", &[], &folder)?;
+        let questions = history["questions"].as_array().context("a bench tells its figures")?;
+        let slowest = questions
+            .iter()
+            .filter_map(|question| Some((question["ms"].as_f64()?, question["asked"].as_str()?)))
+            .max_by(|one, other| one.0.total_cmp(&other.0));
+        let (ms, asked) = slowest.context("no question was asked")?;
+        let requests = history["requests"].as_u64().context("a bench tells its figures")?;
+        self.rows.push(Row {
+            name: format!("a chart out of the rollups of {} M requests", requests / 1_000_000),
+            measured: format!("{ms:.1} ms at most of {} charts ({asked})", questions.len()),
+            goal: Some((format!("≤ {MS_MAX} ms"), ms <= MS_MAX)),
+        });
+        self.record.push(json!({ "case": "history", "figures": history }));
+        kept::remove(&folder)
     }
 
     fn print(self) -> anyhow::Result<()> {

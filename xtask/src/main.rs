@@ -20,7 +20,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 
 commands:
   ci       fmt, tidy, clippy, tests, docs and licences, as continuous integration runs them
-  figures  the client's cost and accuracy and the live view's delay, measured on this machine
+  figures  what the client, the store and the live view cost and how soon they answer, measured here
   tidy     layer edges, crate docs, file lengths, stray words, lock files, unused dependencies";
 
 fn main() -> ExitCode {

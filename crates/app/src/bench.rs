@@ -201,7 +201,7 @@ impl Session {
             if let Err(error) = results.show_last().and(kept) {
                 // The files are still worth having.
                 let _ = self.close_store(Exit::File, Some(&error));
-                results.publish(self.files.take(), true)?;
+                results.publish(self.files.take(), case.index + 1 < count)?;
                 return Err(error);
             }
             let exit = ran.ending.exit;

@@ -21,8 +21,8 @@ use std::time::Duration;
 use api::management::{LiveFeed, Management, ManagementServer, StoreFacts, form};
 use archive::{Archive, AvailabilityBook, Door, History, Host};
 use clap::Args;
-use collect::otlp;
 use collect::resource::{Gpus, Sampler, families};
+use collect::{Collector, otlp};
 use control::Benchmarks;
 use domain::{Clock, SystemClock};
 use store::durable::{Recovery, StoreSettings};
@@ -155,7 +155,13 @@ async fn serve(
         stop: stop.clone(),
     }
     .start()?;
-    let upkeep = parts::Upkeep::start(&archive, config.store.retention, stop.clone())?;
+    let upkeep = parts::Upkeep::start(
+        &archive,
+        Arc::clone(&collector),
+        config.store.retention,
+        Arc::clone(&clock),
+        stop.clone(),
+    )?;
     let sampler = Sampler::of_self(Arc::clone(&clock), Gpus::open()).ok().map(Arc::new);
     let sampling = Sampling::start(Looking {
         archive: archive.clone(),
@@ -178,6 +184,7 @@ async fn serve(
         benchmarks: Arc::clone(&benchmarks),
         sampler: sampler.clone(),
     };
+    let store = store_facts(&archive, &collector);
     let mut tasks = JoinSet::new();
     tasks.spawn(pump.run());
     tasks.spawn(watching.run(stop.clone()));
@@ -204,7 +211,7 @@ async fn serve(
             all.extend(push_status.iter().flat_map(|status| otlp::families(&status())));
             all
         }),
-        store: store_facts(&archive),
+        store,
         clock,
     };
     output::talk(&format!(
@@ -237,13 +244,24 @@ async fn serve(
 }
 
 /// What the status page says of the store.
-fn store_facts(archive: &Archive) -> Arc<dyn Fn() -> StoreFacts + Send + Sync> {
+fn store_facts(
+    archive: &Archive,
+    collector: &Arc<Collector>,
+) -> Arc<dyn Fn() -> StoreFacts + Send + Sync> {
     let (store, path_hint) =
         (Arc::clone(archive.store()), archive.store().folder().display().to_string());
+    let collector = Arc::clone(collector);
     Arc::new(move || {
         // What cannot be counted right now is nothing to keep the page from those who ask.
         let (records, bytes) = store.reader().size().unwrap_or_default();
-        StoreFacts { records, bytes, path_hint: path_hint.clone() }
+        let status = collector.status();
+        StoreFacts {
+            records,
+            bytes,
+            path_hint: path_hint.clone(),
+            waiting: status.waiting,
+            problem: status.keeper_error,
+        }
     })
 }
 

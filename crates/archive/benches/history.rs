@@ -2,11 +2,15 @@
 //! the dashboard.
 //!
 //! Every window of a minute holds 600 requests of a series, with latencies drawn at random.
+//!
+//! `cargo bench -p archive --bench history -- FOLDER` keeps the store in FOLDER, and what was measured
+//! beside it, as `figures.json`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +19,7 @@ use analysis::rollup::{Resolution, Rollup};
 use archive::history::{RollupQuestion, Step};
 use archive::{History, rollup, series};
 use domain::{Random, Seed, Series, Source, SystemClock, Vantage};
+use serde_json::json;
 use store::durable::{RollupRow, Store, StoreSettings};
 
 const SERIES: usize = 10;
@@ -25,18 +30,24 @@ const REQUESTS_PER_SECOND: u64 = 10;
 /// How often each question is asked; the median counts.
 const TIMES: usize = 15;
 
+/// For how long windows of each resolution are kept.
+const KEPT: [(Resolution, u64); 4] = [
+    (Resolution::Second, 3_600),
+    (Resolution::TenSeconds, 12 * 3_600),
+    (Resolution::Minute, 8 * DAY_S),
+    (Resolution::Hour, 366 * DAY_S),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let (store, _) = Store::open(folder.path(), StoreSettings::default(), Arc::new(SystemClock))?;
-    for (resolution, kept_s) in [
-        (Resolution::Second, 3_600),
-        (Resolution::TenSeconds, 12 * 3_600),
-        (Resolution::Minute, 8 * DAY_S),
-        (Resolution::Hour, 366 * DAY_S),
-    ] {
+    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let scratch = tempfile::tempdir()?;
+    let folder = folder.map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+    let (store, _) = Store::open(&folder, StoreSettings::default(), Arc::new(SystemClock))?;
+    for (resolution, kept_s) in KEPT {
         fill(&store, resolution, kept_s)?;
     }
     let history = History::new(store.reader().clone());
+    let mut figures = Vec::new();
     for (name, span_s, step) in [
         ("15 min", 900, Step::Points(1_000)),
         ("1 h", 3_600, Step::Points(1_000)),
@@ -63,7 +74,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             "{name}: {points} points of {SERIES} series in {:.1} ms",
             took.as_secs_f64() * 1e3
         );
+        figures.push(json!({ "asked": name, "points": points, "ms": took.as_secs_f64() * 1e3 }));
     }
+    let requests: u64 = KEPT.map(|(_, kept_s)| kept_s).into_iter().max().unwrap_or(0);
+    let requests = requests * REQUESTS_PER_SECOND * SERIES as u64;
+    let figures = json!({ "requests": requests, "questions": figures });
+    #[expect(clippy::disallowed_methods, reason = "a benchmark writes its result")]
+    std::fs::write(folder.join("figures.json"), figures.to_string())?;
     Ok(())
 }
 

@@ -155,6 +155,12 @@ impl Program {
         format!("http://{}", &rest[..end.unwrap_or(rest.len())])
     }
 
+    /// The process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGINT, as Ctrl-C does.
     ///
     /// # Panics

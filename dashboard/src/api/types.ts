@@ -11,7 +11,15 @@ export interface Status {
   version: string;
   started_at: string;
   uptime_seconds: number;
-  store: { records: number; bytes: number; path_hint: string };
+  store: {
+    records: number;
+    bytes: number;
+    path_hint: string;
+    /** Requests that wait to be kept. */
+    waiting: number;
+    /** Why none can be kept at this moment; null where they are. */
+    problem: string | null;
+  };
   auth: 'none' | 'key';
   role: Role;
 }

@@ -15,7 +15,10 @@ export interface Server {
 
 /** Asks for as long as the component that calls this lives. */
 export function server(): Server {
-  const status = resource((signal) => api.status(signal), { refreshMs: () => 30_000 });
+  const status = resource((signal) => api.status(signal), {
+    // Sooner while something is wrong, so that it is seen when that is over.
+    refreshMs: (status) => (status?.store.problem ? 3_000 : 10_000),
+  });
   const targets = resource(async (signal) => {
     const { items } = await api.targets(signal);
     // In the order of the settings, so that each model keeps its colour from page to page.

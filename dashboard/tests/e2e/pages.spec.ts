@@ -30,6 +30,15 @@ test.describe('compare', () => {
   });
 });
 
+test('every page says that records cannot be kept', async ({ page }) => {
+  for (const name of ['live', 'benchmarks', 'alerts']) {
+    await page.goto(`/stuck/#/${name}`);
+    const note = page.getByRole('alert').filter({ hasText: 'Records cannot be kept' });
+    await expect(note).toContainText('no space left');
+    await expect(note).toContainText('8,192 records wait');
+  }
+});
+
 test.describe('regions', () => {
   test('shows every pair in a matrix, on a map and in a table', async ({ page }) => {
     await page.goto('/full/#/regions');

@@ -32,5 +32,6 @@ export const VIEWS: readonly (readonly [name: string, address: string])[] = [
   ['empty-history', '/empty/#/history'],
   ['empty-alerts', '/empty/#/alerts'],
   ['broken', '/broken/#/benchmarks'],
+  ['stuck', '/stuck/#/benchmarks'],
   ['locked', '/locked/#/live'],
 ];

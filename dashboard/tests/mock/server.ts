@@ -55,7 +55,7 @@ class Refusal extends Error {
   }
 }
 
-const WORLDS = ['full', 'changing', 'empty', 'locked', 'viewer', 'flaky', 'broken'];
+const WORLDS = ['full', 'changing', 'empty', 'locked', 'viewer', 'flaky', 'broken', 'stuck'];
 
 /** Serves the built pages of `dist` and the contract's answers under each world's path. */
 export function mockServer(dist: string): Server {
@@ -173,7 +173,14 @@ function statusOf(world: World, now: number) {
     version: '0.1.0',
     started_at: new Date(now - 5_400_000).toISOString(),
     uptime_seconds: 5_400,
-    store: { records: world.isEmpty ? 0 : 1_284_311, bytes: 311_427_072, path_hint: 'store' },
+    store: {
+      records: world.isEmpty ? 0 : 1_284_311,
+      bytes: 311_427_072,
+      path_hint: 'store',
+      waiting: world.name === 'stuck' ? 8_192 : 0,
+      problem:
+        world.name === 'stuck' ? 'cannot write store/log/000000000007.log: no space left' : null,
+    },
     auth: world.name === 'locked' ? 'key' : 'none',
     role: world.role,
   };
@@ -205,7 +212,9 @@ async function benchmarkList(
 }
 
 function check(body: BenchmarkRequest): void {
-  const unknown = modelNames(body).find((model) => !TARGETS.some((target) => target.name === model));
+  const unknown = modelNames(body).find(
+    (model) => !TARGETS.some((target) => target.name === model),
+  );
   if (unknown) {
     throw new Refusal(
       422,

@@ -24,6 +24,10 @@ pub struct StoreFacts {
     pub bytes: u64,
     /// Where it is, as the configuration names it.
     pub path_hint: String,
+    /// How many requests wait to be kept.
+    pub waiting: u64,
+    /// Why none can be kept at this moment; null where they are. Those that wait are tried again.
+    pub problem: Option<String>,
 }
 
 /// The server.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use archive::{Archive, Host, RecordKeeper};
-use collect::{Collector, Settings, Unkept};
+use collect::{Collector, Settings, Status, Unkept};
 use control::{Catalogue, Workshop};
 use domain::Clock;
 use pace::Time;
@@ -22,6 +22,12 @@ use crate::{Outcome, output, process};
 const INTAKE_RECORDS: usize = 65_536;
 /// How often the store is looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether records are kept.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What becomes of records that cannot be kept, and what to do about it.
+const NOT_KEEPING: &str = "make room on the store's device; until then records wait in memory, and \
+    a benchmark that waits for more than 30 s with them fails";
 
 /// Keeps what is collected.
 pub(crate) struct Collecting {
@@ -97,21 +103,28 @@ impl Work {
     }
 }
 
-/// Keeps the store in shape.
+/// Keeps the store in shape, and tells when records cannot be kept.
 pub(super) struct Upkeep(JoinHandle<()>);
 
 impl Upkeep {
     pub(super) fn start(
         archive: &Archive,
+        collector: Arc<Collector>,
         retention: Retention,
+        clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, UserError> {
         let store = Arc::clone(archive.store());
         let upkeep = move || {
-            let mut told = None;
+            let (mut told, mut is_keeping) = (None, true);
+            let mut due = clock.now();
             while !stop.is_cancelled() {
-                told = look_after(store.maintain(retention), told.as_ref());
-                std::thread::park_timeout(UPKEEP_EVERY);
+                if clock.now() >= due {
+                    told = look_after(store.maintain(retention), told.as_ref());
+                    due = clock.now() + UPKEEP_EVERY;
+                }
+                is_keeping = tell_of_keeping(&collector.status(), is_keeping);
+                std::thread::park_timeout(LOOK_EVERY);
             }
         };
         thread("upkeep", upkeep).map(Self)
@@ -122,6 +135,19 @@ impl Upkeep {
         self.0.thread().unpark();
         join(self.0);
     }
+}
+
+/// Says whether records are kept, and tells where that is not as it `was`.
+fn tell_of_keeping(status: &Status, was: bool) -> bool {
+    match &status.keeper_error {
+        Some(error) if was => output::talk(&format!(
+            "warning: {error}\n  help: {NOT_KEEPING}; {} wait",
+            status.waiting
+        )),
+        None if !was => output::talk(&"records are kept again; none was lost"),
+        _ => {}
+    }
+    status.keeper_error.is_none()
 }
 
 /// Tells of what is wrong, once for as long as it stays so.

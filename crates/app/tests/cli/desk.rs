@@ -64,6 +64,16 @@ impl Desk {
         Program::start(shell, &["-c", &script], &ENVIRONMENT, self.folder.path())
     }
 
+    /// Starts it with a device mounted at `folder` that only it sees; `options` are those of a file
+    /// system in memory, its size first.
+    pub(crate) fn start_on_device(&self, folder: &str, options: &str, line: &str) -> Program {
+        let path = self.path(folder);
+        let mount = format!("mount -t tmpfs -o size={options} none '{}'", path.display());
+        let script = format!("{mount} && exec '{PRONY}' {line}");
+        let arguments = ["--mount", "--map-root-user", "sh", "-c", &script];
+        Program::start(Path::new("unshare"), &arguments, &ENVIRONMENT, self.folder.path())
+    }
+
     /// Starts `prony` with the words of `line`.
     pub(crate) fn start(&self, line: &str) -> Program {
         Program::start(Path::new(PRONY), &words(line), &ENVIRONMENT, self.folder.path())

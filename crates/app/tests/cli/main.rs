@@ -21,5 +21,6 @@ mod accuracy;
 mod scripts;
 mod serving;
 mod keeping;
+mod faults;
 mod monitoring;
 mod beside;

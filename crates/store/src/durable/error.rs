@@ -112,9 +112,9 @@ impl DurableError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "free some space on the device; what was acknowledged is safe"
                 }
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "name a folder that you may write to"
-                }
+                io::ErrorKind::PermissionDenied
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::NotADirectory => "name a folder that you may write to",
                 _ => "check the device and the folder; what was acknowledged is safe",
             },
             Self::Locked { .. } => {
@@ -133,6 +133,11 @@ impl DurableError {
                 ) =>
             {
                 "the catalog is damaged: restore catalog.db from a copy; the records are untouched"
+            }
+            Self::Catalog(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
+            {
+                "free some space on the device; what was acknowledged is safe"
             }
             Self::Catalog(_) => "check the space left on the device and the folder's permissions",
             Self::NotKept { .. } => "free some space on the device, and try again",

@@ -15,6 +15,10 @@ class StoreFacts(TypedDict):
     records: int
     bytes: int
     path_hint: str
+    waiting: int
+    """How many requests wait to be kept."""
+    problem: str | None
+    """Why none can be kept at this moment; those that wait are tried again."""
 
 
 class ServerStatus(TypedDict):
