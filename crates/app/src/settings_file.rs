@@ -49,7 +49,8 @@ use crate::{Outcome, output};
 pub(crate) enum ConfigCommand {
     /// Check a configuration file, and tell what it asks for
     Check {
-        /// The file, such as prony.toml
+        /// The file
+        #[arg(default_value = "prony.toml")]
         file: PathBuf,
     },
     /// Make a key for the server: it is printed once, and the file keeps only its digest
@@ -61,7 +62,8 @@ pub(crate) fn main(command: &ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Check { file } => {
             let settings = Settings::read(file)?;
-            output::data(settings.told().as_bytes())?;
+            let told = format!("file      {}, in order\n{}", file.display(), settings.told());
+            output::data(told.as_bytes())?;
             Ok(Exit::Success)
         }
         ConfigCommand::Key(settings) => key::main(settings),
