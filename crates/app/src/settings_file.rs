@@ -5,8 +5,8 @@
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
 //! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
 //! [`receiver`] are what the tables mean, as are [`beside`] and [`otlp`]; [`catalogue`] is what
-//! benchmarks may name, and [`ad_hoc`] makes what they may describe; [`key`] makes keys for the
-//! server.
+//! benchmarks may name, and [`ad_hoc`] makes what they may describe, but for what is [`reserved`];
+//! [`key`] makes keys for the server.
 
 mod reader;
 
@@ -17,6 +17,7 @@ mod catalogue;
 mod key;
 mod otlp;
 mod receiver;
+mod reserved;
 mod scenario;
 mod schedule;
 mod server;
