@@ -16,7 +16,7 @@ const PROBE: &str = ".prony-probe";
 #[derive(Debug)]
 pub(super) enum Files {
     /// They are there.
-    Open(Recorder),
+    Open(Box<Recorder>),
     /// Results of an earlier bench lie where they are to be.
     Waiting(Place),
 }
@@ -52,7 +52,7 @@ impl Files {
         }
         let place = Place { folder: folder.to_owned(), formats, anchor };
         match place.make(Existing::Refuse) {
-            Ok(recorder) => Ok(Some(Self::Open(recorder))),
+            Ok(recorder) => Ok(Some(Self::Open(Box::new(recorder)))),
             Err(StoreError::Exists { .. }) if settings.overwrite => {
                 probe(folder)?;
                 Ok(Some(Self::Waiting(place)))
@@ -77,7 +77,7 @@ impl Files {
             Self::Waiting(place) => {
                 let mut recorder = place.make(Existing::Replace)?;
                 let written = recorder.write(exchange, label);
-                *self = Self::Open(recorder);
+                *self = Self::Open(Box::new(recorder));
                 written?;
             }
         }
