@@ -10,8 +10,9 @@
 //! So the statistics are kept and judged by their size instead:
 //! - **delivered share**: of the requests due in the window, those that also started in it, or
 //!   within a tolerance of its end, at which the last of them may be due. Those that were never sent,
-//!   as when a run is stopped, are among them where the runner says how many were due. The shortfall
-//!   counts only where its Wilson interval clears the budget.
+//!   as when a run is stopped or a limit in flight holds them until its time is over, are among them
+//!   where the runner says how many were due. The shortfall counts only where its Wilson interval
+//!   clears the budget.
 //! - **overdue share**: the Kolmogorov–Smirnov distance between the plan, shifted by a tolerance,
 //!   and the starts, on the side where starts fall behind: the largest part of the plan that was
 //!   overdue by more than the tolerance at any one moment. The tolerance keeps the microseconds
@@ -53,6 +54,8 @@ pub struct Delivery {
     /// Of the requests due in the window, those that started in it, the tolerance included. Where the
     /// runner said how many were due, those never sent are of them.
     pub delivered: Proportion,
+    /// Requests that were due and never sent.
+    pub unsent: u64,
     /// The most requests that were overdue by more than the tolerance at one moment.
     pub overdue: u64,
     /// `overdue` over the number of requests due.
@@ -122,6 +125,7 @@ pub fn delivery_of(
     let effect = f64::max(shortfall, late);
     Some(Delivery {
         delivered,
+        unsent,
         overdue,
         overdue_share,
         rates: rates(starts, &times),
@@ -225,7 +229,7 @@ mod tests {
             .collect();
         let delivery = delivery_of(290, &starts, 2_900_000_000, TOLERANCE).unwrap();
         assert_eq!(delivery.delivered, Proportion { hits: 30, total: 290 });
-        assert_eq!(delivery.overdue, 260);
+        assert_eq!((delivery.unsent, delivery.overdue), (260, 260));
         let DeliveryVerdict::OffPlan { effect } = delivery.verdict else { panic!("{delivery:?}") };
         assert!((effect - 260.0 / 290.0).abs() < 1e-12, "{effect}");
         // Nothing was sent at all.

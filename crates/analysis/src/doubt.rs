@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::FailureKind;
 
 use crate::arrivals::Rates;
+use crate::remedy::remedy;
 use crate::{Proportion, Quantile};
 
 /// A reason not to take a run's figures at face value.
@@ -23,6 +24,13 @@ pub enum Doubt {
     Errors {
         /// Failed requests, of all.
         rate: Proportion,
+    },
+    /// Most of the warm-up requests failed.
+    WarmUpFailed {
+        /// Those, of all.
+        failed: Proportion,
+        /// The commonest kind of failure.
+        kind: FailureKind,
     },
     /// Many requests were tried more than once.
     Retried {
@@ -62,6 +70,8 @@ pub enum Doubt {
         effect: f64,
         /// How fast requests were due and started.
         rates: Option<Rates>,
+        /// Requests that were due and never sent.
+        unsent: u64,
         /// The limit of requests in flight, where that kept it from its plan.
         in_flight_max: Option<u64>,
     },
@@ -142,6 +152,7 @@ impl Doubt {
             Self::CutShort => "cut_short",
             Self::AllFailed { .. } => "all_failed",
             Self::Errors { .. } => "errors",
+            Self::WarmUpFailed { .. } => "warmup_failed",
             Self::Retried { .. } => "retried",
             Self::InFlightLimit { .. } => "in_flight_limit",
             Self::ScheduleLag { .. } => "schedule_lag",
@@ -179,6 +190,11 @@ impl Doubt {
                 rate.total,
                 percent(rate.share())
             ),
+            Self::WarmUpFailed { failed, kind } => format!(
+                "{} of {} warm-up requests failed, most of them: {kind}; the figures begin as cold as \
+                 the server was",
+                failed.hits, failed.total
+            ),
             Self::Retried { retried, mean_ms } => format!(
                 "{} of {} requests were tried again ({}): their latencies hold the failed tries and \
                  the pauses, {mean_ms:.1} ms on average",
@@ -199,15 +215,19 @@ impl Doubt {
                 "the client fell behind reading answers: p99 {p99_ms:.1} ms, \
                  budget {budget_ms:.1} ms"
             ),
-            Self::LoadOffPlan { effect, rates, in_flight_max } => {
+            Self::LoadOffPlan { effect, rates, unsent, in_flight_max } => {
                 let why = in_flight_max.map_or(String::new(), |most| {
                     format!(", held back by the limit of {most} in flight")
                 });
                 let rates = rates.map_or(String::new(), |rates| {
                     format!(": {:.2} requests/s due, {:.2} started", rates.planned, rates.achieved)
                 });
+                let unsent = match unsent {
+                    0 => String::new(),
+                    unsent => format!("; {unsent} were due and never sent, and are in no latency"),
+                };
                 format!(
-                    "the load was not the planned one for {} of requests{rates}{why}",
+                    "the load was not the planned one for {} of requests{rates}{why}{unsent}",
                     percent(*effect)
                 )
             }
@@ -287,10 +307,14 @@ impl Doubt {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::CutShort => "repeat the run; this is what was on record until then",
-            Self::AllFailed { kind, .. } => remedy_of_failure(*kind),
+            Self::AllFailed { kind, .. } => remedy(*kind),
             Self::Errors { .. } => {
                 "look at the errors by kind; lower the load if the server is overloaded or limits \
                  the rate"
+            }
+            Self::WarmUpFailed { .. } => {
+                "repeat the run once the server answers; what warming up was to do is in its first \
+                 figures"
             }
             Self::Retried { .. } => {
                 "measure without retries, or lower the load until none is needed; the records tell \
@@ -366,30 +390,6 @@ fn percent(share: f64) -> String {
         nearly_all if nearly_all >= 99.5 => format!("{:.1} %", nearly_all.min(99.9)),
         much if much >= 9.95 => format!("{much:.0} %"),
         little => format!("{little:.1} %"),
-    }
-}
-
-/// What to do where every request fails the same way.
-const fn remedy_of_failure(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Connect(_) => "check the address, and that a server listens there",
-        FailureKind::ClientResources => {
-            "allow this machine more open files and ports, or ask for fewer connections"
-        }
-        FailureKind::Timeout => "give the answers longer, or lower the load",
-        FailureKind::Unauthorized => {
-            "give the right key; the error samples say what the server answered"
-        }
-        FailureKind::RateLimited | FailureKind::Overloaded => "lower the load",
-        FailureKind::Cancelled => "let the requests in flight end before the run does",
-        FailureKind::Rejected
-        | FailureKind::ServerError
-        | FailureKind::InStream
-        | FailureKind::Truncated
-        | FailureKind::Malformed => {
-            "check the model's name and the settings sent; the error samples say what the server \
-             answered"
-        }
     }
 }
 

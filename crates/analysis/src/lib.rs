@@ -8,7 +8,7 @@
 //! [`sketch`] summarize values, [`interval`] says how far a figure may be off, [`steady`] finds where
 //! a run settles, [`arrivals`] checks a delivered load against its plan, [`usl`] fits a capacity
 //! curve, [`compare`] holds two runs against each other. The second half applies them: [`metrics`] defines
-//! the figures of one request, a [`doubt`] is a reason not to believe a run's, [`verdict`] says what
+//! the figures of one request, a [`remedy`] is what to do about a kind of failure, a [`doubt`] is a reason not to believe a run's, [`verdict`] says what
 //! each takes, [`summary`] is what a run comes to, [`spec`] what must be known of it beforehand, and
 //! [`run`] gathers its requests; [`rollup`] keeps requests by the second for as long as anyone likes.
 //! Read the modules in this order.
@@ -30,6 +30,8 @@ pub mod usl;
 pub mod compare;
 
 pub mod metrics;
+
+pub mod remedy;
 
 pub mod doubt;
 
@@ -53,7 +55,8 @@ pub use histogram::Recorder;
 pub use interval::{Interval, Proportion};
 pub use metrics::{Convention, Figures, Origin, Slo};
 pub use percentile::{Percentile, Quantile, Summary};
-pub use run::RunAccumulator;
+pub use remedy::{remedy, remedy_by_flags};
+pub use run::{RunAccumulator, WarmUp};
 pub use sketch::{Sketch, SketchError, SketchParts};
 pub use spec::{ArrivalClock, RunSpec};
 pub use steady::Steady;

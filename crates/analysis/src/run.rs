@@ -13,6 +13,7 @@ use std::time::Duration;
 use domain::{Exchange, FinishReason, Outcome, Timestamp};
 
 use self::row::{Row, RowOutcome};
+pub use self::tally::WarmUp;
 use self::tally::{Answers, Errors, Held, Opened, Retried};
 use crate::metrics::gaps_nanos;
 use crate::reads::Reads;
@@ -41,7 +42,7 @@ pub struct RunAccumulator {
     retried: Retried,
     held: Held,
     opened: Opened,
-    warmup: u64,
+    warmup: WarmUp,
     outside: u64,
     due: Option<u64>,
     clock_step_nanos: Option<i64>,
@@ -70,7 +71,7 @@ impl RunAccumulator {
             retried: Retried::default(),
             held: Held::default(),
             opened: Opened::default(),
-            warmup: 0,
+            warmup: WarmUp::default(),
             outside: 0,
             due: None,
             clock_step_nanos: None,
@@ -81,7 +82,7 @@ impl RunAccumulator {
     /// Takes in a request that has ended, well or not.
     pub fn record(&mut self, exchange: &Exchange) {
         if exchange.warmup {
-            self.warmup += 1;
+            self.warmup.count(&exchange.outcome);
             return;
         }
         let is_measured = self.is_measured(exchange.timeline.planned);
@@ -106,8 +107,8 @@ impl RunAccumulator {
     }
 
     /// Notes warm-up requests that ended before there was a window to count in.
-    pub const fn note_warmup(&mut self, requests: u64) {
-        self.warmup += requests;
+    pub fn note_warmup(&mut self, requests: &WarmUp) {
+        self.warmup.add(requests);
     }
 
     /// Notes that the wall clock was seen to step by `nanos` against the monotonic one. The largest

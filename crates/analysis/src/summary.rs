@@ -227,6 +227,8 @@ pub struct RunSummary {
     pub failed: u64,
     /// Requests sent to warm up, in no figure.
     pub warmup: u64,
+    /// Those of them that failed, by kind.
+    pub warmup_errors: Vec<(FailureKind, u64)>,
     /// Other requests planned outside the window, as those due after an end that was known beforehand:
     /// in the throughput of the time in which they finished, in no other figure.
     pub outside: u64,

@@ -44,6 +44,9 @@ pub const UNSTAMPED_MAX: f64 = 0.01;
 /// The share of answers without a token above which figures describe the others only.
 pub const EMPTY_MAX: f64 = 0.01;
 
+/// The share of warm-up requests that failed above which a run was not warmed up.
+pub const WARMUP_FAILED_MAX: f64 = 0.5;
+
 /// The share of requests that were tried again above which latencies are not the server's own.
 pub const RETRIED_MAX: f64 = 0.01;
 
@@ -128,6 +131,7 @@ pub(crate) fn judge(run: &RunSummary) -> Verdict {
     let doubts: Vec<Doubt> = [
         run.is_cut_short.then_some(Doubt::CutShort),
         failures(run),
+        warmup_failed(run),
         retried(run),
         in_flight_limit(run),
         schedule_lag(run),
@@ -160,6 +164,15 @@ fn failures(run: &RunSummary) -> Option<Doubt> {
     (rate.share() > ERROR_RATE_MAX).then_some(Doubt::Errors { rate })
 }
 
+fn warmup_failed(run: &RunSummary) -> Option<Doubt> {
+    let (kind, _) = *run.warmup_errors.iter().max_by_key(|(_, count)| *count)?;
+    let hits = run.warmup_errors.iter().map(|(_, count)| count).sum();
+    let failed = Proportion { hits, total: run.warmup };
+    // A run without an answer has a graver doubt.
+    let is_worth_it = run.completed > 0 && failed.share() > WARMUP_FAILED_MAX;
+    is_worth_it.then_some(Doubt::WarmUpFailed { failed, kind })
+}
+
 fn retried(run: &RunSummary) -> Option<Doubt> {
     let retried = Proportion { hits: run.retries.requests, total: run.attempted() };
     let mean_ms = run.retries.mean_ms?;
@@ -187,11 +200,11 @@ fn load_off_plan(run: &RunSummary) -> Option<Doubt> {
     match delivery.verdict {
         DeliveryVerdict::OnPlan => None,
         DeliveryVerdict::OffPlan { effect } => {
-            let rates = delivery.rates;
+            let (rates, unsent) = (delivery.rates, delivery.unsent);
             let is_limited = in_flight_limit(run).is_some();
             let in_flight_max =
                 run.in_flight_limit.as_ref().filter(|_| is_limited).map(|limit| limit.most);
-            Some(Doubt::LoadOffPlan { effect, rates, in_flight_max })
+            Some(Doubt::LoadOffPlan { effect, rates, unsent, in_flight_max })
         }
     }
 }

@@ -3,10 +3,12 @@
 mod check;
 mod effective;
 mod ending;
+mod files;
 mod logbook;
 mod precedence;
 mod progress;
 mod records;
+mod repeats;
 mod results;
 mod scope;
 mod server;
@@ -26,10 +28,10 @@ use domain::{Clock, Seed, Series, Source, SystemClock, Tokenizer, Vantage, WallA
 use load::workload::Taken;
 use load::{Control, Live, Load};
 use pace::Time;
-use store::Recorder;
 
 use self::check::Bench;
 use self::ending::Ending;
+use self::files::Files;
 use self::logbook::{About, Kept};
 use self::progress::{Progress, Tally, Watch};
 use self::records::BenchRecords;
@@ -109,7 +111,7 @@ struct Session {
     clock: Arc<dyn Clock>,
     anchor: WallAnchor,
     control: Control,
-    files: Option<Recorder>,
+    files: Option<Files>,
     /// The bench's place in the store, and its records' way there.
     kept: Option<Kept>,
     stored: Option<Box<dyn Records>>,
@@ -169,7 +171,8 @@ impl Session {
         // Until here Ctrl-C simply ends the program: there is nothing to drain.
         let mut interrupts = Interrupts::watch()?;
         // Last, so that a bench which cannot begin leaves no files in the way of the next.
-        self.files = results::open_files(&self.settings.output, self.anchor)?;
+        let files = Files::open(&self.settings.output, self.anchor);
+        self.files = files.map_err(|error| results::store_error(&error))?;
         let mut results = Results::new(&self.settings, &self.bench, &ready, self.anchor);
         self.kept = logbook::open(
             &self.settings.output,
@@ -256,7 +259,7 @@ impl Session {
             output::talk(error);
         }
         if results.is_empty() {
-            if let Some(Err(error)) = files.map(Recorder::discard) {
+            if let Some(Err(error)) = files.map(Files::discard) {
                 output::talk(&results::store_error(&error));
             }
             return Err(error);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use analysis::remedy_by_flags;
 use domain::{ConnectStage, FailureKind};
 use provider::HttpVersion;
 
@@ -118,42 +119,6 @@ impl From<Exit> for ExitCode {
 /// What to do where a server's address cannot be listened on.
 pub(crate) const FREE_PORT: &str = "name a free port with --port; 0 takes any";
 
-/// What to do about requests that fail in a given way.
-pub(crate) const fn remedy(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Connect(ConnectStage::Resolve) => "check the host name in --url",
-        FailureKind::Connect(ConnectStage::Tcp) => {
-            "check that the server is running and that host and port in --url are right"
-        }
-        FailureKind::Connect(ConnectStage::Tls) => {
-            "check http against https, trust the server's authority with --ca-file, or use \
-             --insecure on a test server"
-        }
-        FailureKind::ClientResources => {
-            "this machine ran out of open files or local ports, which is no fault of the server's: \
-             raise `ulimit -n`, or lower the load"
-        }
-        FailureKind::Timeout => {
-            "raise the limit that passed: --timeout for a whole answer, --first-token-timeout for its \
-             beginning, --connect-timeout for a connection; or lower the load"
-        }
-        FailureKind::Unauthorized => {
-            "give the right key through OPENAI_API_KEY, ANTHROPIC_API_KEY or --api-key-file"
-        }
-        FailureKind::Rejected => "check --model, --endpoint-type and the lengths asked for",
-        FailureKind::RateLimited => "lower the load to what the provider allows",
-        FailureKind::Overloaded => "the server is full: lower the load",
-        FailureKind::ServerError => "look at the server's own log",
-        FailureKind::InStream => "the server broke off its answers: look at its log",
-        FailureKind::Truncated => "the server closed its answers early: look at its log",
-        FailureKind::Malformed => {
-            "check that the port is the model's, --endpoint-type, and --http2: some servers speak \
-             nothing else, most do not speak it"
-        }
-        FailureKind::Cancelled => "let the run end by itself",
-    }
-}
-
 /// What to do where a server fails before it is under load, when it is asked what it is and its
 /// connections are opened: no answer has begun yet.
 pub(crate) const fn remedy_before_load(
@@ -171,7 +136,7 @@ pub(crate) const fn remedy_before_load(
             "leave --http2 out where the server does not offer it; else check http against https, \
              trust the server's authority with --ca-file, or use --insecure on a test server"
         }
-        (kind, _) => remedy(kind),
+        (kind, _) => remedy_by_flags(kind),
     }
 }
 

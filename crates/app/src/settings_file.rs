@@ -5,8 +5,8 @@
 //! each other. No value is repeated where it may hold a secret. [`reader`] reads tables and gathers
 //! what is wrong; [`server`], [`store`], [`target`], [`scenario`], [`schedule`], [`alerts`] and
 //! [`receiver`] are what the tables mean, as are [`beside`] and [`otlp`]; [`catalogue`] is what
-//! benchmarks may name, and [`ad_hoc`] makes what they may describe; [`key`] makes keys for the
-//! server.
+//! benchmarks may name, and [`ad_hoc`] makes what they may describe, but for what is [`reserved`];
+//! [`key`] makes keys for the server.
 
 mod reader;
 
@@ -17,6 +17,7 @@ mod catalogue;
 mod key;
 mod otlp;
 mod receiver;
+mod reserved;
 mod scenario;
 mod schedule;
 mod server;
@@ -49,7 +50,8 @@ use crate::{Outcome, output};
 pub(crate) enum ConfigCommand {
     /// Check a configuration file, and tell what it asks for
     Check {
-        /// The file, such as prony.toml
+        /// The file
+        #[arg(default_value = "prony.toml")]
         file: PathBuf,
     },
     /// Make a key for the server: it is printed once, and the file keeps only its digest
@@ -61,7 +63,8 @@ pub(crate) fn main(command: &ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Check { file } => {
             let settings = Settings::read(file)?;
-            output::data(settings.told().as_bytes())?;
+            let told = format!("file      {}, in order\n{}", file.display(), settings.told());
+            output::data(told.as_bytes())?;
             Ok(Exit::Success)
         }
         ConfigCommand::Key(settings) => key::main(settings),

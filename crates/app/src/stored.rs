@@ -150,6 +150,9 @@ fn note_death(run: &mut Run, reader: &Reader) {
     }
 }
 
+/// What tells the runs of a bench apart.
+const NAMES: [&str; 4] = ["target", "model", "scenario", "load"];
+
 /// The figures that a run is shown with: their headings, and their names in its results.
 const FIGURES: [(&str, &str); 9] = [
     ("ok", "completed"),
@@ -175,11 +178,14 @@ fn show(reader: &Reader, id: &str, json: bool) -> Outcome {
     let mut text = format!("{} · {} · {}\n", run.id, run.status.as_str(), run.name);
     let _ = writeln!(text, "asked  {}", run.request);
     let cases = cases(&run);
-    let headings = ["target", "scenario", "load"].into_iter().chain(FIGURES.map(|(head, _)| head));
+    let headings = NAMES.into_iter().chain(FIGURES.map(|(head, _)| head));
     let mut rows = vec![headings.map(str::to_owned).collect::<Vec<_>>()];
     rows.extend(cases.iter().map(|case| {
-        let names = ["target", "scenario", "load"].into_iter();
-        names.chain(FIGURES.map(|(_, name)| name)).map(|name| cell(&case[name])).collect()
+        NAMES
+            .into_iter()
+            .chain(FIGURES.map(|(_, name)| name))
+            .map(|name| cell(&case[name]))
+            .collect()
     }));
     if cases.is_empty() {
         text.push_str("nothing was measured to its end; `prony query` has its requests\n");
@@ -188,8 +194,11 @@ fn show(reader: &Reader, id: &str, json: bool) -> Outcome {
         text.push_str(&aligned(&rows));
     }
     for case in &cases {
+        // Which one it is, where there are several.
+        let names = NAMES.map(|name| cell(&case[name])).join(" · ");
+        let of = if cases.len() > 1 { format!("{names}: ") } else { String::new() };
         for doubt in case["verdict"]["doubts"].as_array().into_iter().flatten() {
-            let _ = writeln!(text, "doubt  {}", cell(&doubt["message"]));
+            let _ = writeln!(text, "doubt  {of}{}", cell(&doubt["message"]));
         }
     }
     output::data(text.as_bytes())?;

@@ -41,6 +41,12 @@ impl FromStr for Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u64);
 
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromStr for Count {
     type Err = String;
 
@@ -54,6 +60,13 @@ impl FromStr for Count {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
     pub(crate) per_s: f64,
+}
+
+impl fmt::Display for Rate {
+    /// By the second, however it was written: equal rates have one text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.per_s.is_infinite() { f.write_str("inf") } else { write!(f, "{}/s", self.per_s) }
+    }
 }
 
 impl FromStr for Rate {

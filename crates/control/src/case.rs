@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use analysis::remedy;
 use domain::{FailureKind, Seed, Series, Source, Vantage, WallAnchor};
 use load::{Control, Live, Load};
 use pace::Time;
@@ -130,24 +131,5 @@ impl<'a> Case<'a> {
         let (kind, _) = failures.first()?;
         let detail = format!("all {failed} requests failed, most often: {kind}");
         Some(self.problem("got no answer", &detail, remedy(*kind)))
-    }
-}
-
-/// What to do about a target whose requests fail in a given way.
-const fn remedy(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Connect(_) => "check that the server runs, and the target's url",
-        FailureKind::ClientResources => {
-            "this machine ran out of open files or local ports: raise its limits, or lower the load"
-        }
-        FailureKind::Timeout => "give the server longer with the target's timeout, or less load",
-        FailureKind::Unauthorized => "check the target's key",
-        FailureKind::Rejected => "check the target's model and endpoint, and the lengths asked for",
-        FailureKind::RateLimited | FailureKind::Overloaded => "lower the load",
-        FailureKind::ServerError | FailureKind::InStream | FailureKind::Truncated => {
-            "look at the server's log"
-        }
-        FailureKind::Malformed => "check the target's endpoint and that the port is the model's",
-        FailureKind::Cancelled => "let the benchmark end by itself",
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use analysis::{RunAccumulator, RunSpec};
+use analysis::{RunAccumulator, RunSpec, WarmUp};
 use domain::{Clock, Exchange, FailureKind, Outcome, Series, Timestamp};
 use load::{Control, Intake, Live};
 use store::{Content, Recorder, RunLabel, StoreError};
@@ -222,14 +222,14 @@ struct Writer<R> {
     desk: Desk<R>,
     figures: Option<RunAccumulator>,
     /// Warm-up requests that ended before the window began.
-    warmup: u64,
+    warmup: WarmUp,
     failures: Vec<(FailureKind, u64)>,
     error: Option<RecordsError>,
 }
 
 impl<R: Records> Writer<R> {
     fn new(desk: Desk<R>) -> Self {
-        Self { desk, figures: None, warmup: 0, failures: Vec::new(), error: None }
+        Self { desk, figures: None, warmup: WarmUp::default(), failures: Vec::new(), error: None }
     }
 
     fn run(mut self, done: &AtomicBool) -> Recorded<R> {
@@ -281,7 +281,7 @@ impl<R: Records> Writer<R> {
         }
         match &mut self.figures {
             Some(figures) => figures.record(exchange),
-            None => self.warmup += 1,
+            None => self.warmup.count(&exchange.outcome),
         }
         let written = match &mut self.desk.records {
             Some(records) => records.write(exchange, &self.desk.opening.label),
@@ -302,7 +302,7 @@ impl<R: Records> Writer<R> {
         let window_end = self.desk.duration.map(|duration| window_start + duration);
         let spec = RunSpec { window_start, window_end, ..self.desk.spec };
         let mut figures = RunAccumulator::new(spec);
-        figures.note_warmup(self.warmup);
+        figures.note_warmup(&self.warmup);
         figures
     }
 

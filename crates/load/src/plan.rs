@@ -26,7 +26,8 @@ pub enum Load {
 }
 
 /// A closed loop. A user whose request got no connection waits before the next, whatever it thinks:
-/// 10 ms, doubled with each further one up to 1 s.
+/// 10 ms, doubled with each further one up to 1 s. One whose request was refused is ready at once,
+/// whenever the server asks it to come back: a load that gave way would hide how much is refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closed {
     /// How many users there are.
@@ -44,7 +45,8 @@ pub struct Open {
     pub rate_per_s: f64,
     /// How the gaps between arrivals are distributed.
     pub arrivals: Arrivals,
-    /// The most requests in flight; later ones wait, and their waiting counts.
+    /// The most requests in flight; later ones wait, and their waiting counts. Those that still wait
+    /// when the run's time is over are not sent.
     pub in_flight_max: Option<u64>,
 }
 
@@ -63,7 +65,8 @@ pub enum Arrivals {
     },
 }
 
-/// When to send no more. The first that is reached counts; what is in flight then is awaited.
+/// When to send no more. The first that is reached counts; what is in flight then is awaited, and what
+/// waits is not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
     /// After this many measured requests.

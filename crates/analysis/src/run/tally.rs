@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Connection, Exchange, Failure, FailureKind, FinishReason, Timeline};
+use domain::{Connection, Exchange, Failure, FailureKind, FinishReason, Outcome, Timeline};
 
 use crate::metrics::is_reasoning_hidden;
 use crate::summary::{Connections, ErrorCount, InFlightLimit, Retries};
@@ -16,6 +16,37 @@ type ByKind<T> = [T; FailureKind::ALL.len()];
 
 fn place(kind: FailureKind) -> usize {
     FailureKind::ALL.iter().position(|one| *one == kind).expect("ALL has every kind")
+}
+
+/// Warm-up requests, by what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WarmUp {
+    pub(super) requests: u64,
+    kinds: ByKind<u64>,
+}
+
+impl WarmUp {
+    /// Counts one more.
+    pub fn count(&mut self, outcome: &Outcome) {
+        self.requests += 1;
+        if let Outcome::Failure(failure) = outcome {
+            self.kinds[place(failure.kind)] += 1;
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.kinds.iter_mut().zip(other.kinds).for_each(|(count, more)| *count += more);
+    }
+
+    pub(super) fn errors(&self) -> Vec<(FailureKind, u64)> {
+        numbers(self.kinds)
+    }
+}
+
+/// The kinds of failure of which there are any, with their numbers.
+fn numbers(kinds: ByKind<u64>) -> Vec<(FailureKind, u64)> {
+    FailureKind::ALL.into_iter().zip(kinds).filter(|(_, count)| *count > 0).collect()
 }
 
 /// Answers that came to their end.
@@ -111,11 +142,10 @@ impl Retried {
     }
 
     pub(super) fn retries(&self) -> Retries {
-        let causes = FailureKind::ALL.into_iter().zip(self.kinds);
         Retries {
             requests: self.requests,
             attempts: self.attempts,
-            causes: causes.filter(|(_, count)| *count > 0).collect(),
+            causes: numbers(self.kinds),
             mean_ms: mean_ms(self.retrying, self.requests),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use analysis::summary::{Settled, SteadyState};
 use analysis::{
     ArrivalClock, Convention, DeliveryVerdict, Doubt, Origin, Proportion, Quantile, RunAccumulator,
-    RunSpec, RunSummary,
+    RunSpec, RunSummary, WarmUp,
 };
 use domain::Seed;
 use proptest::prelude::*;
@@ -169,6 +169,50 @@ fn trouble_is_named() {
             sketch.failure = Some((domain::FailureKind::Timeout, "too late".to_owned()));
         }
     });
+}
+
+/// A run is warmed up by answers: where most of its warm-up requests failed, it was not.
+#[test]
+fn a_warm_up_that_failed_is_told() {
+    let doubts = |failed: u64, is_answered: bool| {
+        let mut accumulator = RunAccumulator::new(spec(Origin::Started));
+        let overloaded = || Some((domain::FailureKind::Overloaded, "busy".to_owned()));
+        for index in 0..8 {
+            let failure = if index < failed { overloaded() } else { None };
+            let sketch = Sketch { warmup: true, failure, ..Sketch::default() };
+            // Those before the window are counted apart, and handed over with it.
+            if index % 2 == 0 {
+                accumulator.record(&sketch.exchange());
+            } else {
+                let mut warmup = WarmUp::default();
+                warmup.count(&sketch.exchange().outcome);
+                accumulator.note_warmup(&warmup);
+            }
+        }
+        for index in 0..100 {
+            let planned = f64::from(index);
+            let (chunks, finished) = (vec![planned + 5.0], planned + 6.0);
+            let failure = if is_answered { None } else { overloaded() };
+            let (started, output) = (planned, 1);
+            let sketch =
+                Sketch { planned, started, chunks, finished, failure, output, ..Sketch::default() };
+            accumulator.record(&sketch.exchange());
+        }
+        let run = accumulator.finish(at(100.0));
+        assert_eq!(run.warmup, 8);
+        let verdict = run.verdict();
+        let told = verdict.doubts().iter().map(|doubt| (doubt.as_str(), doubt.message()));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(doubts(4, true), []);
+    let [(name, message)] = &doubts(5, true)[..] else { panic!("one doubt") };
+    assert_eq!(*name, "warmup_failed");
+    assert!(
+        message.starts_with("5 of 8 warm-up requests failed, most of them: overloaded"),
+        "{message}"
+    );
+    let [(name, _)] = &doubts(8, false)[..] else { panic!("nothing else is worth telling") };
+    assert_eq!(*name, "all_failed");
 }
 
 /// Another tool's latencies begin when a request was sent, behind its wait for a place in flight.

@@ -14,7 +14,7 @@ use provider::{HttpVersion, Target, Timeouts};
 use super::settings::{
     ArrivalKind, BenchSettings, ConventionKind, EndpointType, LoadSettings, WorkloadSettings,
 };
-use super::{scope, server};
+use super::{repeats, scope, server};
 use crate::failure::{Exit, UserError};
 use crate::hosted;
 use crate::limit::Connections;
@@ -65,6 +65,7 @@ impl Bench {
     /// Checks `settings`.
     pub(crate) fn check(settings: &BenchSettings) -> Result<Self, UserError> {
         scope::check(settings)?;
+        repeats::check(settings)?;
         let subject = subject(settings)?;
         let loads = loads(&settings.load)?;
         let stop = stop(&settings.load)?;

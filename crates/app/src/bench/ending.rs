@@ -1,12 +1,12 @@
 //! How a run ended: what the user is told of it, and the exit code it deserves.
 
-use analysis::RunSummary;
+use analysis::{RunSummary, remedy_by_flags};
 use control::{RecordsError, TrialError};
 use domain::FailureKind;
 use load::{Report, StopCause};
 
 use super::check::Bench;
-use crate::failure::{Exit, UserError, remedy, remedy_before_load};
+use crate::failure::{Exit, UserError, remedy_before_load};
 use crate::output;
 
 /// How a run ended.
@@ -86,16 +86,23 @@ fn judge(
         return (if attempted == 0 { Exit::Other } else { Exit::Success }, None);
     };
     let share = summary.failed as f64 / attempted.max(1) as f64;
-    if summary.completed > 0 && share <= bench.error_share_max {
+    let is_forgiven = summary.completed > 0 && share <= bench.error_share_max;
+    // Each limit is one of its own: a share that forgives failures does not forgive their number.
+    let failed: u64 = failures.iter().map(|(_, count)| count).sum();
+    let passed = bench.protocol.stop.failures.filter(|most| failed >= *most);
+    if is_forgiven && passed.is_none() {
         return (Exit::Success, None);
     }
     let exit = Exit::Requests(kind);
-    let problem = format!("{} of {attempted} requests failed, most often: {kind}", summary.failed);
+    let limit = passed.filter(|_| is_forgiven);
+    let limit = limit.map_or_else(String::new, |most| format!("; --max-errors {most} is reached"));
+    let failed = summary.failed;
+    let problem = format!("{failed} of {attempted} requests failed, most often: {kind}{limit}");
     let error = UserError::new(exit, problem).hint(match kind {
         FailureKind::Rejected if bench.protocol.ignore_eos => {
             "the server may not know ignore_eos: leave --ignore-eos out"
         }
-        kind => remedy(kind),
+        kind => remedy_by_flags(kind),
     });
     (exit, Some(error))
 }

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use control::{Opening, Records, RecordsError};
 use domain::{Exchange, Timestamp};
-use store::{Content, Recorder, RunLabel};
+use store::{Content, RunLabel};
 
+use super::files::Files;
 use super::progress::Tally;
 
 /// The files of a bench and its place in the store, as far as it has them, and the counts of the run
 /// that is shown.
 pub(super) struct BenchRecords {
-    pub(super) files: Option<Recorder>,
+    pub(super) files: Option<Files>,
     pub(super) stored: Option<Box<dyn Records>>,
     pub(super) tally: Arc<Tally>,
 }
 
 impl Records for BenchRecords {
     fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
-        self.files.as_mut().map_or(Ok(()), |files| files.begin(run))?;
         self.stored.as_mut().map_or(Ok(()), |stored| stored.begin(run))
     }
 
@@ -26,7 +26,7 @@ impl Records for BenchRecords {
         self.tally.add(exchange);
         let filed = self.files.as_mut().map_or(Ok(()), |files| files.write(exchange, label));
         let stored = self.stored.as_mut().map_or(Ok(()), |stored| stored.write(exchange, label));
-        Ok(filed?).and(stored)
+        filed.and(stored)
     }
 
     fn wants_content(&self) -> bool {
@@ -48,12 +48,11 @@ impl Records for BenchRecords {
     fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
         let filed = self.files.as_mut().map_or(Ok(()), |files| files.tick(now));
         let stored = self.stored.as_mut().map_or(Ok(()), |stored| stored.tick(now));
-        Ok(filed?).and(stored)
+        filed.and(stored)
     }
 
     fn end(&mut self) -> Result<(), RecordsError> {
-        let filed = self.files.as_mut().map_or(Ok(()), Records::end);
-        let stored = self.stored.as_mut().map_or(Ok(()), Records::end);
-        filed.and(stored)
+        // The files are whole once they are closed, behind the last run.
+        self.stored.as_mut().map_or(Ok(()), Records::end)
     }
 }

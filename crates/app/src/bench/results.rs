@@ -1,16 +1,15 @@
 //! Gathers what the runs amount to, and publishes it: files, standard output.
 
-use std::path::PathBuf;
-
 use analysis::RunSummary;
 use domain::WallAnchor;
 use report::{Benchmark, ProcessUse, Run, Style, console, json};
-use store::{Existing, Format, Recorder, StoreError};
+use store::StoreError;
 
 use super::Case;
 use super::check::Bench;
 use super::effective;
-use super::settings::{BenchSettings, OutputKind, OutputSettings, RecordFormat};
+use super::files::Files;
+use super::settings::{BenchSettings, OutputKind};
 use super::subject::Ready;
 use crate::failure::{Exit, UserError};
 use crate::machine;
@@ -18,24 +17,6 @@ use crate::output::{self, Notes};
 
 /// Columns where standard output is no terminal.
 const WIDTH_DEFAULT: usize = 140;
-
-/// Opens the files that the settings ask for.
-pub(crate) fn open_files(
-    settings: &OutputSettings,
-    anchor: WallAnchor,
-) -> Result<Option<Recorder>, UserError> {
-    let Some(folder) = settings.folder() else { return Ok(None) };
-    let mut formats = vec![Format::Jsonl];
-    for format in &settings.format {
-        match format {
-            RecordFormat::Jsonl => {}
-            RecordFormat::Csv => formats.push(Format::Csv),
-            RecordFormat::Parquet => formats.push(Format::Parquet),
-        }
-    }
-    let existing = if settings.overwrite { Existing::Replace } else { Existing::Refuse };
-    Recorder::create(folder, &formats, existing, anchor).map(Some).map_err(|e| store_error(&e))
-}
 
 /// A failure of the record's files, for the user.
 pub(crate) fn store_error(error: &StoreError) -> UserError {
@@ -128,14 +109,15 @@ impl Results {
     /// Writes the files to their end and prints the results, but for the blocks shown already.
     pub(crate) fn publish(
         mut self,
-        files: Option<Recorder>,
+        files: Option<Files>,
         interrupted: bool,
     ) -> Result<(), UserError> {
         self.benchmark.interrupted = interrupted;
         let mut summary = Vec::new();
         json::write(&mut summary, &self.benchmark).map_err(|error| unwritten(&error))?;
         // Neither way bars the other: what was measured is told if either is left.
-        let written = files.map_or(Ok(Vec::new()), |files| write_to_end(files, &summary));
+        let earlier_stay = files.as_ref().is_some_and(Files::are_waiting);
+        let written = files.map_or(Ok(Vec::new()), |files| files.finish(&summary));
         let printed = match self.kind {
             OutputKind::Json => output::data(&summary),
             OutputKind::Human => {
@@ -144,18 +126,14 @@ impl Results {
         };
         let written = written.map_err(|error| store_error(&error))?;
         printed?;
+        if earlier_stay {
+            output::talk(&"warning: no request was sent: the earlier results stay as they are");
+        }
         for path in written {
             self.notes.say(&format!("wrote {}", path.display()));
         }
         Ok(())
     }
-}
-
-/// Writes the summary and ends the records' files, these whatever becomes of the summary.
-fn write_to_end(files: Recorder, summary: &[u8]) -> Result<Vec<PathBuf>, StoreError> {
-    let summary = files.write_summary(summary);
-    let records = files.finish();
-    Ok([vec![summary?], records?].concat())
 }
 
 /// Prints what `write` writes, as standard output takes it.

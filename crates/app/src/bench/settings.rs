@@ -148,7 +148,7 @@ pub(crate) struct LoadSettings {
     /// Requests each user sends at most
     #[arg(long, value_name = "N")]
     pub(crate) requests_per_user: Option<u64>,
-    /// Failed requests that end a run [default: any number]
+    /// Failed requests that end and fail a run [default: any number]
     #[arg(long, value_name = "N")]
     pub(crate) max_errors: Option<u64>,
     /// Share of failed requests that still counts as success [default: 0%]
@@ -224,7 +224,7 @@ pub(crate) struct OutputSettings {
     /// The same, as a switch too: in `results` where none is named
     #[arg(long, value_name = "DIR", group = "folder")]
     pub(crate) save_result: Option<Option<PathBuf>>,
-    /// Write over results already in the directory
+    /// Replace results already in the directory, once there is a record
     #[arg(long, requires = "folder")]
     pub(crate) overwrite: bool,
     /// Further formats of the records: csv, parquet

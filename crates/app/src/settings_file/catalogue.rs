@@ -6,6 +6,7 @@ use control::{Catalogue, Opener, Problem, Subject, Target};
 use domain::Clock;
 use provider::Provider;
 
+use super::ad_hoc::Allowed;
 use super::target::{Means, TargetSettings};
 use super::{Settings, ad_hoc, scenario};
 use crate::bench::subject::ready_engine;
@@ -17,10 +18,15 @@ impl Settings {
     pub(crate) fn catalogue(&self, clock: &Arc<dyn Clock>) -> Catalogue {
         let targets = self.targets.iter().map(|settings| target(settings, clock)).collect();
         let scenarios = scenario::named().into_iter().chain(self.scenarios.iter().cloned());
+        let remote = self.targets.iter().filter_map(|settings| match &settings.means {
+            Means::Remote(target) => Some(target.url.host.to_ascii_lowercase()),
+            Means::Embedded { .. } => None,
+        });
+        let (keys, hosts) = (self.server.ad_hoc_keys.clone(), remote.collect());
         Catalogue {
             targets,
             scenarios: scenarios.collect(),
-            ad_hoc: ad_hoc::maker(self.server.ad_hoc_keys.clone(), Arc::clone(clock)),
+            ad_hoc: ad_hoc::maker(Allowed { keys, hosts }, Arc::clone(clock)),
         }
     }
 }

@@ -24,7 +24,8 @@ fn what_the_file_refers_to_lies_beside_it() {
     assert_eq!((checked.code, &*checked.stderr), (Some(0), ""));
     assert_eq!(
         checked.stdout,
-        "server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait\n\
+        "file      settings/prony.toml, in order\n\
+         server    http://127.0.0.1:8080, no keys, up to 100 benchmarks wait\n\
          store     settings/prony-data, records are kept for ever\n\
          target    gpt: gpt-4o by openai, https://api.openai.com/v1/chat/completions, a key\n\
          target    claude: claude by anthropic, https://api.anthropic.com/v1/messages, a key\n\
@@ -42,6 +43,10 @@ fn what_the_file_refers_to_lies_beside_it() {
          help: give the name of a variable of the environment, and set it\n"
     );
     assert_eq!(desk.prony("config check gone.toml").code, Some(3));
+    // Where none is named, the one that `prony serve` reads.
+    let absent = desk.prony("config check");
+    assert_eq!(absent.code, Some(3), "{}", absent.stderr);
+    assert!(absent.stderr.contains("cannot read prony.toml: "), "{}", absent.stderr);
 }
 
 #[test]
@@ -58,10 +63,11 @@ fn a_new_key_fits_the_file() {
         "prony.toml",
         format!("server.host = \"0.0.0.0\"\nalerts.usual_rules = false\n[keys.ci]{told}"),
     );
-    let checked = desk.prony("config check prony.toml");
+    let checked = desk.prony("config check");
     assert_eq!(
         checked.stdout,
-        "server    http://0.0.0.0:8080, keys ci (operator), up to 100 benchmarks wait\n\
+        "file      prony.toml, in order\n\
+         server    http://0.0.0.0:8080, keys ci (operator), up to 100 benchmarks wait\n\
          warning   keys travel in the clear: give `server.tls_certificate` and `server.tls_key`, \
          or put a proxy with TLS before it\n\
          store     prony-data, records are kept for ever\n\

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::thread::JoinHandle;
 
-use testkit::Reply;
 use testkit::program::until;
+use testkit::{FakeServer, Reply};
 
-use crate::desk::{Desk, integer, items, printed, text};
-use crate::fake::chat;
+use crate::desk::{Desk, integer, items, number, printed, text};
+use crate::fake::{chat, hello};
 
 #[test]
 fn each_kind_of_failure_has_its_exit_code() {
@@ -71,6 +72,64 @@ fn a_limit_of_errors_ends_a_run_and_a_share_forgives_them() {
     assert!(doubts.iter().any(|doubt| text(&doubt["name"]).contains("error")), "{doubts:?}");
     for flags in ["", "--max-error-rate 1%"] {
         assert_eq!(with(flags).code, Some(18), "{flags}");
+    }
+    // Either limit fails a run, and so does its number where all were sent before it was reached.
+    for more in ["--concurrency 1", "--concurrency 40"] {
+        let run = with(&format!("--max-error-rate 90% --max-errors 2 {more}"));
+        assert_eq!(run.code, Some(18), "{more}: {}", run.stderr);
+        let told = "most often: server_error; --max-errors 2 is reached";
+        assert!(run.stderr.contains(told), "{more}: {}", run.stderr);
+    }
+    let within = with("--max-error-rate 90% --max-errors 40");
+    assert_eq!(within.code, Some(0), "{}", within.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_up_that_failed_is_doubted() {
+    let desk = Desk::new();
+    let models = Reply::json(200, &[], r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#);
+    let builder = FakeServer::builder().on("GET", "/v1/models", models).otherwise(hello());
+    let server = builder.reply(Reply::status(503)).reply(Reply::status(503)).start().await;
+    let line = format!("bench --url {} --num-prompts 3 --warmup 2 --output json", server.url());
+    let run = desk.prony(&line);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let summary = printed(&run);
+    let doubts = items(&summary["runs"][0]["verdict"]["doubts"]);
+    let doubt = doubts.iter().find(|doubt| doubt["name"] == "warmup_failed");
+    let message = text(&doubt.unwrap_or_else(|| panic!("{doubts:?}"))["message"]);
+    assert!(message.starts_with("2 of 2 warm-up requests failed"), "{message}");
+}
+
+/// A server that says when to come back is asked again at once all the same, unless `--retries` is
+/// given: what users get is measured, and nothing of it hidden. Both ways of refusing are alike.
+#[test]
+fn a_server_that_asks_for_patience_is_spared_only_by_retries() {
+    let desk = Desk::new();
+    for (status, kind) in [(429, "rate_limited"), (503, "overloaded")] {
+        let sim = desk.sim(&format!("--fault-status {status}:100%"));
+        let records = |flags: &str, folder: &str| {
+            let folder = format!("{folder}-{status}");
+            let run = desk.prony(&format!(
+                "bench --url {} --max-error-rate 100% --output json --output-dir {folder} {flags}",
+                sim.url
+            ));
+            let told = integer(&printed(&run)["runs"][0]["errors"][kind]);
+            let records = desk.whole_lines(&format!("{folder}/requests.jsonl"));
+            assert_eq!(told, records.len() as u64, "none of them is hidden: {}", run.stderr);
+            records
+        };
+        let mut ready = None;
+        for record in records("--num-prompts 4", "at-once") {
+            assert_eq!(integer(&record["attempts"]), 1, "{record}");
+            let planned = integer(&record["planned_unix_ns"]);
+            assert_eq!(ready.unwrap_or(planned), planned, "the answer made the user ready");
+            ready = Some(integer(&record["finished_unix_ns"]));
+        }
+        for record in records("--num-prompts 1 --retries 1", "patient") {
+            assert_eq!(integer(&record["attempts"]), 2, "{record}");
+            let pause = number(&record["failed_attempts"][0]["pause_ms"]);
+            assert!(pause >= 1_000.0, "{status} asks for a second: {pause} ms");
+        }
     }
 }
 
@@ -141,12 +200,10 @@ fn runs_that_ended_are_published_though_the_next_cannot_begin() {
     assert_eq!(desk.read("out/requests.csv").lines().count(), 1 + lines);
 }
 
-#[test]
-fn a_first_run_that_cannot_begin_leaves_no_files() {
-    let desk = Desk::new();
+/// A server that lists its model and is gone, and where it was.
+fn gone_once_listed() -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    // A server that lists its model and is gone.
     let server = std::thread::spawn(move || {
         let (mut connection, _) = listener.accept().expect("a client comes");
         drop(listener);
@@ -156,16 +213,38 @@ fn a_first_run_that_cannot_begin_leaves_no_files() {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         connection.write_all((head + body).as_bytes()).expect("the client reads");
     });
+    (url, server)
+}
+
+#[test]
+fn a_first_run_that_cannot_begin_leaves_no_files_and_those_of_an_earlier_bench() {
+    let desk = Desk::new();
     let files = ["summary.json", "requests.jsonl", "requests.csv", "requests.parquet"];
-    let run = desk.prony(&format!(
-        "bench --url {url} --concurrency 2,1 --format csv,parquet --output-dir out --output json"
-    ));
-    server.join().expect("it answers");
-    assert_eq!((run.code, &*run.stdout), (Some(11), ""), "{}", run.stderr);
-    assert!(run.stderr.contains("error: cannot connect to"), "{}", run.stderr);
-    for file in files {
-        assert!(!desk.path("out").join(file).exists(), "{file}");
+    let cannot_begin = |flags: &str| {
+        let (url, server) = gone_once_listed();
+        let run = desk.prony(&format!(
+            "bench --url {url} --concurrency 2,1 --format csv,parquet --output-dir out \
+             --output json {flags}"
+        ));
+        server.join().expect("it answers");
+        assert_eq!((run.code, &*run.stdout), (Some(11), ""), "{}", run.stderr);
+        assert!(run.stderr.contains("error: cannot connect to"), "{}", run.stderr);
+    };
+    for flags in ["", "--overwrite"] {
+        cannot_begin(flags);
+        for file in files {
+            assert!(!desk.path("out").join(file).exists(), "{flags}: {file}");
+        }
     }
+    for file in files {
+        desk.write(&format!("out/{file}"), "earlier");
+    }
+    cannot_begin("--overwrite");
+    for file in files {
+        assert_eq!(desk.read(&format!("out/{file}")), "earlier", "{file}");
+    }
+    let left = desk.shell("ls -A out").stdout;
+    assert_eq!(left.lines().count(), files.len(), "nothing else is left: {left}");
 }
 
 #[test]
@@ -184,6 +263,27 @@ fn requests_that_were_due_and_never_sent_are_missed() {
     let delivered =
         summary["runs"][0]["delivery"]["delivered_share"].as_f64().expect("it was planned");
     assert!(delivered < 0.5, "2 of about 50 were sent in time: {delivered}");
+}
+
+/// The time to send for is kept whatever waits: what was due and had no turn is counted and told.
+#[test]
+fn what_waits_when_the_time_is_over_is_not_sent() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 400ms --itl 1ms");
+    let run = desk.prony(&format!(
+        "bench --url {} --request-rate 50/s --arrivals constant --concurrency 1 --duration 1s \
+         --max-tokens 2 --output json --output-dir out",
+        sim.url
+    ));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let records = desk.whole_lines("out/requests.jsonl");
+    assert!((1..=3).contains(&records.len()), "{} were sent", records.len());
+    let summary = printed(&run);
+    let doubts = items(&summary["runs"][0]["verdict"]["doubts"]);
+    let doubt = doubts.iter().find(|doubt| doubt["name"] == "load_off_plan");
+    let message = text(&doubt.unwrap_or_else(|| panic!("{doubts:?}"))["message"]);
+    let told = format!("; {} were due and never sent", 50 - records.len());
+    assert!(message.contains(&told), "{told}: {message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

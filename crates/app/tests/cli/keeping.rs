@@ -30,12 +30,26 @@ fn a_bench_is_kept_in_the_store_with_its_results_and_records() {
     // What the store tells of the run is what was printed.
     assert_eq!(listed["runs"], printed(&run)["runs"]);
     assert_eq!(desk.prony(&format!("export --run {id}")).stdout.lines().count(), 40);
+    let doubts = |id: &str| {
+        let shown = desk.prony(&format!("runs show {id}"));
+        let doubts = shown.stdout.lines().filter_map(|line| line.strip_prefix("doubt  "));
+        doubts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(doubts(&id).iter().all(|doubt| !doubt.contains("concurrency")), "there is one run");
     let sql = "SELECT source, scenario, count(*) AS n FROM requests GROUP BY 1, 2";
     let counts = desk.prony_in(&[], &["query", "--format", "csv", sql]);
     assert_eq!(counts.stdout, "source,scenario,n\nbench,short_queries,40\n", "{}", counts.stderr);
 
     let other = desk.prony(&format!("{} --store elsewhere", line(&sim.url)));
     assert!(other.stderr.contains(" in elsewhere\n"), "{}", other.stderr);
+    let few = format!("bench --url {} --concurrency 1,2 --num-prompts 3", sim.url);
+    let several = desk.prony(&format!("{few} --store elsewhere"));
+    let shown = doubts(&format!("{} --store elsewhere", id_in(&several.stderr)));
+    for load in ["concurrency=1", "concurrency=2"] {
+        let told =
+            format!("{}/v1/chat/completions · sim · short_queries · {load}: 3 answers", sim.url);
+        assert!(shown.iter().any(|doubt| doubt.starts_with(&told)), "{told}: {shown:?}");
+    }
     let unkept = desk.prony(&format!("{} --no-store", line(&sim.url)));
     assert!(!unkept.stderr.contains("kept as"), "{}", unkept.stderr);
     assert_eq!(desk.prony("runs list").stdout.lines().count(), 2, "a heading and one run");

@@ -17,6 +17,9 @@ use super::{Answer, Beginning, CONTENT, RECORDS, Said, VERSION, hear, send, sock
 
 /// Records that are sent at a time.
 const BATCH: usize = 256;
+/// How often a run tells how it is doing: as often as the live view shows it. Records go out at every
+/// tick, whatever is told beside them.
+const TELLING: Duration = Duration::from_millis(200);
 
 /// A benchmark that was let in. Clones share it.
 #[derive(Clone)]
@@ -86,6 +89,8 @@ pub(crate) struct LinkedRecords {
     /// What the records are sent with: of it only the label counts.
     provenance: Provenance,
     pending: Vec<Exchange>,
+    /// When the run last told how it is doing.
+    told: Option<Timestamp>,
     wants_content: bool,
 }
 
@@ -100,7 +105,15 @@ impl LinkedRecords {
             vantage_region: "".into(),
             source: "".into(),
         };
-        Self { link, tracker, live: None, provenance, pending: Vec::new(), wants_content }
+        let (live, pending, told) = (None, Vec::new(), None);
+        Self { link, tracker, live, provenance, pending, told, wants_content }
+    }
+
+    /// Tells how the run under way is doing.
+    fn tell_progress(&self) -> Result<(), RecordsError> {
+        let Some(live) = &self.live else { return Ok(()) };
+        let (in_flight, tokens) = (live.in_flight(), live.tokens());
+        self.link.tell(&Said::Tick { in_flight, tokens, progress: self.tracker.progress() })
     }
 
     fn flush(&mut self) -> Result<(), RecordsError> {
@@ -121,6 +134,7 @@ impl Records for LinkedRecords {
     fn begin(&mut self, run: &Opening) -> Result<(), RecordsError> {
         self.provenance.label = run.label.clone();
         self.live = Some(Arc::clone(&run.live));
+        self.told = None;
         self.link.tell(&Said::Begin(Beginning::of(&run.label, &run.series)))
     }
 
@@ -142,16 +156,20 @@ impl Records for LinkedRecords {
         let _ = self.link.tell(&Said::Missed(requests));
     }
 
-    fn tick(&mut self, _now: Timestamp) -> Result<(), RecordsError> {
+    fn tick(&mut self, now: Timestamp) -> Result<(), RecordsError> {
         self.flush()?;
-        let Some(live) = &self.live else { return Ok(()) };
-        let (in_flight, tokens) = (live.in_flight(), live.tokens());
-        self.link.tell(&Said::Tick { in_flight, tokens, progress: self.tracker.progress() })
+        if self.told.is_some_and(|last| now.since(last) < TELLING) {
+            return Ok(());
+        }
+        self.told = Some(now);
+        self.tell_progress()
     }
 
     fn end(&mut self) -> Result<(), RecordsError> {
-        self.live = None;
         self.flush()?;
+        // The last word on the run's counts, which stands if nothing more is said.
+        self.tell_progress()?;
+        self.live = None;
         self.link.ask(&Said::End).map(drop)
     }
 }
@@ -160,5 +178,117 @@ fn broken(error: &io::Error) -> RecordsError {
     RecordsError {
         problem: format!("the server that writes to the store is gone: {error}"),
         hint: "look at its output, and start it again; what it acknowledged is safe".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use domain::{
+        Arrival, Chunks, Clock, CountSource, FinishReason, Outcome, RequestId, Series, Source,
+        SystemClock, Timeline, Usage, Vantage,
+    };
+    use store::durable::decode;
+
+    use super::super::{Frame, receive};
+    use super::*;
+
+    /// What came through a link, in its order.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Came {
+        Begin,
+        Record,
+        Tick,
+        End,
+    }
+
+    /// Hears a guest out until its run ends.
+    fn hear_out(mut host: UnixStream) -> Vec<Came> {
+        let mut came = Vec::new();
+        loop {
+            match receive(&mut host).expect("the guest speaks") {
+                Frame::Records(body) => {
+                    decode(&body, |_| came.push(Came::Record)).expect("they are records");
+                }
+                Frame::Content(_) => panic!("none is wanted"),
+                Frame::Message(body) => match serde_json::from_slice(&body).expect("a message") {
+                    Said::Begin(_) => came.push(Came::Begin),
+                    Said::Tick { .. } => came.push(Came::Tick),
+                    Said::End => {
+                        came.push(Came::End);
+                        tell(&mut host, &Answer::Done).expect("the guest listens");
+                        return came;
+                    }
+                    said => panic!("{said:?}"),
+                },
+            }
+        }
+    }
+
+    fn exchange(index: u64) -> Exchange {
+        Exchange {
+            id: RequestId { run: 0, index },
+            server_request_id: None,
+            user: 0,
+            turn: 0,
+            model: "m".into(),
+            scenario: "s".into(),
+            vantage: Vantage::Client,
+            warmup: false,
+            streamed: true,
+            failed_attempts: Vec::new(),
+            timeline: Timeline {
+                planned: Timestamp::default(),
+                held: None,
+                started: Timestamp::default(),
+                connection: None,
+                sent: None,
+                headers: None,
+                chunks: Chunks::with_capacity(0),
+                finished: Arrival::at(Timestamp::default()),
+            },
+            usage: Usage::default(),
+            input_source: CountSource::Server,
+            output_source: CountSource::Server,
+            max_tokens: None,
+            outcome: Outcome::Success(FinishReason::Stop),
+        }
+    }
+
+    #[test]
+    fn records_go_out_at_every_tick_and_progress_five_times_a_second() {
+        let (guest, host) = UnixStream::pair().expect("there are sockets");
+        let hearing = thread::spawn(move || hear_out(host));
+        let from = BufReader::new(guest.try_clone().expect("there are descriptors"));
+        let connection = Connection { to: BufWriter::new(guest), from };
+        let link = Link(Arc::new(Mutex::new(connection)));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut records = LinkedRecords::new(link, Arc::new(Tracker::new(clock, 1)), false);
+        let label = RunLabel { run: 0, load: "".into(), origin: analysis::Origin::Started };
+        let series = Series {
+            model: "m".into(),
+            provider: "".into(),
+            region: "".into(),
+            vantage: Vantage::Client,
+            vantage_region: "".into(),
+            scenario: "s".into(),
+            source: Source::Bench,
+        };
+        let opening = Opening { label: label.clone(), series, live: Arc::new(Live::default()) };
+        records.begin(&opening).expect("the host listens");
+        // A record at each of 20 ticks, 20 ms apart: they take 380 ms.
+        for tick in 0..20 {
+            records.write(&exchange(tick), &label).expect("the host listens");
+            records.tick(Timestamp::from_nanos(tick * 20_000_000)).expect("the host listens");
+        }
+        records.end().expect("the host answers");
+        let came = hearing.join().expect("it hears the end");
+
+        let count = |wanted: Came| came.iter().filter(|one| **one == wanted).count();
+        assert_eq!((count(Came::Record), count(Came::Tick)), (20, 3), "{came:?}");
+        let told: Vec<usize> = (0..came.len()).filter(|place| came[*place] == Came::Tick).collect();
+        // Behind the first record, behind the eleventh, and once all are told.
+        assert_eq!(told, [2, 13, 23], "{came:?}");
     }
 }

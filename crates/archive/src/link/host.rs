@@ -192,7 +192,15 @@ impl Visit {
                 *trouble = recording.write(&record.exchange, &label).err();
             }
         });
-        read.map_err(|_| malformed("its records cannot be read"))
+        read.map_err(|_| malformed("its records cannot be read"))?;
+        self.hand_over();
+        Ok(())
+    }
+
+    /// Hands over what came: progress is told more seldom than records come.
+    fn hand_over(&mut self) {
+        let handed_over = self.recording.submit();
+        self.trouble = self.trouble.take().or(handed_over.err());
     }
 
     fn hear(&mut self, said: Said) -> io::Result<Option<Answer>> {
@@ -210,8 +218,6 @@ impl Visit {
             Said::Tick { in_flight, tokens, progress } => {
                 guest.note(progress);
                 self.recording.note(in_flight, tokens);
-                let handed_over = self.recording.submit();
-                self.trouble = self.trouble.take().or(handed_over.err());
                 return Ok(None);
             }
             Said::Missed(requests) => {

@@ -126,7 +126,7 @@ async fn a_benchmark_without_any_answer_has_failed() {
     assert_eq!((ended.status, ended.progress.failed), (Status::Failed, 5));
     let problem = ended.problem.expect("a reason");
     assert!(problem.detail.ends_with("all 5 requests failed, most often: unauthorized"));
-    assert_eq!(problem.hint, "check the target's key");
+    assert_eq!(problem.hint, "give the right key");
 }
 
 #[tokio::test(start_paused = true)]

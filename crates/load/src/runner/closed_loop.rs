@@ -68,7 +68,9 @@ impl Run {
         let mut planned = joined;
         let mut unconnected = 0;
         for turn in 0..turns {
-            self.tower.intake.admit().await;
+            if self.within_time(self.tower.intake.admit()).await.is_none() {
+                break;
+            }
             let Some(index) = self.claim(planned) else { break };
             let slot = Slot { user, turn, planned, held: None, warmup: false };
             let landing = self.perform(index, slot).await;
