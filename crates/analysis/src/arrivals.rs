@@ -10,9 +10,8 @@
 //! So the statistics are kept and judged by their size instead:
 //! - **delivered share**: of the requests due in the window, those that also started in it, or
 //!   within a tolerance of its end, at which the last of them may be due. Those that were never sent,
-//!   as when a run is stopped or a limit in flight holds them until its time is over, are among them
-//!   where the runner says how many were due. The shortfall counts only where its Wilson interval
-//!   clears the budget.
+//!   as when a run is stopped, are among them where the runner says how many were due. The shortfall
+//!   counts only where its Wilson interval clears the budget.
 //! - **overdue share**: the Kolmogorov–Smirnov distance between the plan, shifted by a tolerance,
 //!   and the starts, on the side where starts fall behind: the largest part of the plan that was
 //!   overdue by more than the tolerance at any one moment. The tolerance keeps the microseconds

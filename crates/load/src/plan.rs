@@ -45,8 +45,7 @@ pub struct Open {
     pub rate_per_s: f64,
     /// How the gaps between arrivals are distributed.
     pub arrivals: Arrivals,
-    /// The most requests in flight; later ones wait, and their waiting counts. Those that still wait
-    /// when the run's time is over are not sent.
+    /// The most requests in flight; later ones wait, and their waiting counts.
     pub in_flight_max: Option<u64>,
 }
 
@@ -65,8 +64,7 @@ pub enum Arrivals {
     },
 }
 
-/// When to send no more. The first that is reached counts; what is in flight then is awaited, and what
-/// waits is not sent.
+/// When to send no more. The first that is reached counts; what is in flight then is awaited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
     /// After this many measured requests.

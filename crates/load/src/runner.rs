@@ -191,13 +191,12 @@ impl Run {
         Some(self.tower.live.window_start()? + self.plan.stop.duration?)
     }
 
-    /// The index of the request due at `planned`, or `None` where the run is over: what is due within
-    /// the planned time and could not be sent in it is not sent any more.
+    /// The index of the request due at `planned`, or `None` where the run is over.
     fn claim(&self, planned: Timestamp) -> Option<u64> {
         if self.is_over() {
             return None;
         }
-        if self.end().is_some_and(|end| planned.max(self.now()) >= end) {
+        if self.end().is_some_and(|end| planned >= end) {
             self.note_cause(StopCause::Duration);
             return None;
         }
@@ -232,19 +231,6 @@ impl Run {
             self.note_cause(StopCause::Interrupted);
         }
         done
-    }
-
-    /// Waits for `awaited`; `None` where the run or its planned time is over before.
-    async fn within_time<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
-        let Some(end) = self.end() else { return self.unless_over(awaited).await };
-        tokio::select! {
-            biased;
-            done = self.unless_over(awaited) => done,
-            () = self.pacer.until(end) => {
-                self.note_cause(StopCause::Duration);
-                None
-            }
-        }
     }
 
     fn note_cause(&self, cause: StopCause) {

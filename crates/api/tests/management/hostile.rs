@@ -16,11 +16,13 @@ async fn figures_beyond_all_measure_are_refused() {
         ("concurrent_users", "18446744073709551616"),
         ("concurrent_users", "0"),
         ("concurrent_users", "[]"),
+        ("concurrent_users", "[4, 8, 4]"),
         ("concurrent_users", "null"),
         ("concurrent_users", "100.0"),
         ("request_rate", "1e308"),
         ("request_rate", "-1"),
         ("request_rate", "1e-300"),
+        ("request_rate", "[1, 1.0]"),
         ("duration_minutes", "0"),
         ("duration_minutes", "-0.0"),
         ("duration_minutes", "1e-300"),
@@ -69,6 +71,8 @@ async fn figures_beyond_all_measure_are_refused() {
       concurrent_users: must lie between 1 and 1000000
     concurrent_users=[]: 422
       concurrent_users: is empty
+    concurrent_users=[4, 8, 4]: 422
+      concurrent_users/2: `concurrency=4` is named twice
     concurrent_users=null: 422
       the body: has no load: give `concurrent_users` or `request_rate`
     concurrent_users=100.0: 422
@@ -79,6 +83,8 @@ async fn figures_beyond_all_measure_are_refused() {
       the body: under rate=-1/s: the request rate is not above zero; give a rate such as 20/s
     request_rate=1e-300: 422
       request_rate: must lie between 0.000001 and 1000000
+    request_rate=[1, 1.0]: 422
+      request_rate/1: `rate=1/s` is named twice
     duration_minutes=0: 422
       the body: under concurrency=1: the run would last no time; give a duration such as 30s
     duration_minutes=-0.0: 422

@@ -37,7 +37,7 @@ async fn everything_that_is_wrong_with_a_body_is_told_at_once() {
             "models": ["fast"], "concurrent_users": 5, "duration_seconds": 10, "ramp_up_seconds": 10,
         }),
         json!({
-            "models": ["fast"], "concurrent_users": vec![1; 1_001], "num_requests": 1,
+            "models": ["fast"], "concurrent_users": (1..=1_001).collect::<Vec<_>>(), "num_requests": 1,
         }),
     ] {
         let answer = desk.create(&body).await;

@@ -265,27 +265,6 @@ fn requests_that_were_due_and_never_sent_are_missed() {
     assert!(delivered < 0.5, "2 of about 50 were sent in time: {delivered}");
 }
 
-/// The time to send for is kept whatever waits: what was due and had no turn is counted and told.
-#[test]
-fn what_waits_when_the_time_is_over_is_not_sent() {
-    let desk = Desk::new();
-    let sim = desk.sim("--ttft 400ms --itl 1ms");
-    let run = desk.prony(&format!(
-        "bench --url {} --request-rate 50/s --arrivals constant --concurrency 1 --duration 1s \
-         --max-tokens 2 --output json --output-dir out",
-        sim.url
-    ));
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let records = desk.whole_lines("out/requests.jsonl");
-    assert!((1..=3).contains(&records.len()), "{} were sent", records.len());
-    let summary = printed(&run);
-    let doubts = items(&summary["runs"][0]["verdict"]["doubts"]);
-    let doubt = doubts.iter().find(|doubt| doubt["name"] == "load_off_plan");
-    let message = text(&doubt.unwrap_or_else(|| panic!("{doubts:?}"))["message"]);
-    let told = format!("; {} were due and never sent", 50 - records.len());
-    assert!(message.contains(&told), "{told}: {message}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_stream_though_asked_to_is_doubted() {
     let desk = Desk::new();

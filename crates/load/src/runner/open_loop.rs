@@ -15,8 +15,7 @@ use crate::schedule::Schedule;
 impl Run {
     /// Starts requests when the schedule says, whatever became of earlier ones. Where only so many
     /// may be in flight, the next in line waits here for its turn, and those behind it in the
-    /// schedule, so that a backlog takes no memory however long it grows. Whoever still waits when
-    /// the planned time is over is not sent, and counts as due.
+    /// schedule, so that a backlog takes no memory however long it grows.
     pub(super) async fn offer_open(
         self: &Arc<Self>,
         open: &Open,
@@ -28,9 +27,7 @@ impl Run {
             if self.unless_over(self.due_or_end(due)).await.is_none() {
                 break;
             }
-            if self.within_time(self.tower.intake.admit()).await.is_none() {
-                break;
-            }
+            self.tower.intake.admit().await;
             let (place, held) = match &mut places {
                 Some(places) => {
                     let Some((place, held)) = places.take(due, self).await else { break };
@@ -113,7 +110,7 @@ impl Places {
             let (freed, lag) = self.freed;
             return Some((place, freed.since(due).saturating_sub(lag)));
         }
-        let place = run.within_time(Arc::clone(&self.vacant).acquire_owned()).await?.ok()?;
+        let place = run.unless_over(Arc::clone(&self.vacant).acquire_owned()).await?.ok()?;
         (self.taken, self.lag) = (run.now(), inherited);
         self.freed = (self.taken, self.lag);
         Some((place, self.taken.since(due).saturating_sub(inherited)))

@@ -213,18 +213,25 @@ impl Check<'_> {
                 self.add("/burstiness", "is about `request_rate`");
             }
         }
-        match (&form.concurrent_users, &form.request_rate) {
+        let (loads, pointer) = match (&form.concurrent_users, &form.request_rate) {
             (Some(_), Some(_)) => {
                 self.add("/request_rate", "stands beside `concurrent_users`: give one of the two");
-                Vec::new()
+                return Vec::new();
             }
             (None, None) => {
                 self.add("", "has no load: give `concurrent_users` or `request_rate`");
-                Vec::new()
+                return Vec::new();
             }
-            (Some(users), None) => self.closed(users),
-            (None, Some(rates)) => self.open(rates),
+            (Some(users), None) => (self.closed(users), "/concurrent_users"),
+            (None, Some(rates)) => (self.open(rates), "/request_rate"),
+        };
+        // Results are known by their load: two runs may not have one name.
+        let mut seen = BTreeSet::new();
+        let mut names = loads.iter().map(ToString::to_string).enumerate();
+        if let Some((place, name)) = names.find(|(_, name)| !seen.insert(name.clone())) {
+            self.add(&format!("{pointer}/{place}"), &format!("`{name}` is named twice"));
         }
+        loads
     }
 
     fn closed(&mut self, users: &OneOrMany<u64>) -> Vec<Load> {
