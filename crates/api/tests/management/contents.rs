@@ -91,7 +91,29 @@ async fn what_is_not_kept_says_why_and_how_to_ask_for_it() {
         told.push_str(&format!("{} {}\n", answer.status, word("type")));
         told.push_str(&format!("  {}\n  {}\n", word("detail"), word("hint")));
     }
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    404 urn:prony:problem:content-not-kept
+      prompts and answers of this benchmark were not asked to be kept
+      create a benchmark with `"store_content": true`, or write `content = true` under [store] in prony.toml
+    404 urn:prony:problem:content-not-kept
+      prompts and answers of request 00000000000000ab-1 were not asked to be kept
+      create a benchmark with `"store_content": true`, or write `content = true` under [store] in prony.toml
+    404 urn:prony:problem:not-found
+      the benchmark has no request 00000000000000ab-77
+      GET /api/v1/benchmarks/{id}/records lists those there are
+    404 urn:prony:problem:content-not-kept
+      prompts and answers of this benchmark are not kept any more, or not yet
+      they stay as long as `content_retention` under [store] says, 7 days where it is silent
+    404 urn:prony:problem:not-found
+      the benchmark has no run 1
+      it has 1, counted from 0
+    400 urn:prony:problem:bad-request
+      outcome cannot be `lost`
+      use one of all, succeeded, failed
+    404 urn:prony:problem:not-found
+      there is no benchmark 00000000000000ab
+      GET /api/v1/benchmarks lists those there are
+    "#);
     keep(&desk, &silent, 0..1);
     let other = desk.get(&format!("{silent}/content/00000000000000ab-1")).await.json();
     assert_eq!(other["type"], "urn:prony:problem:content-not-kept");
