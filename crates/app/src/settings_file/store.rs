@@ -114,6 +114,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_benchmark_has_the_last_word_on_whether_its_texts_are_kept() {
+        let age = Duration::from_secs(3_600);
+        for (is_default, said, is_kept) in [
+            (false, None, false),
+            (false, Some(true), true),
+            (true, None, true),
+            (true, Some(false), false),
+        ] {
+            let settings = ContentSettings { is_default, age };
+            assert_eq!(settings.kept(said), is_kept.then_some(age), "{is_default} {said:?}");
+        }
+    }
+
+    #[test]
     fn ages_are_whole_hours_or_more() {
         for (text, hours, shown) in [
             ("1h", 1, "1h"),
