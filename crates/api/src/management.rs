@@ -25,6 +25,7 @@ mod rollups;
 mod runs;
 mod resources;
 mod records;
+mod contents;
 mod alerts;
 mod silences;
 mod deliveries;
@@ -76,6 +77,8 @@ pub struct Management {
     pub live: Arc<LiveFeed>,
     /// Who may do what.
     pub keys: Arc<KeyRing>,
+    /// Whether prompts and answers of benchmarks are kept where the benchmark does not say.
+    pub store_content: bool,
     /// What `/metrics` answers with.
     pub metrics: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
     /// What there is to tell of the store.

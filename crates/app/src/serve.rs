@@ -198,6 +198,7 @@ async fn serve(
         alerts,
         keep_alerts,
         keys: Arc::new(config.server.key_ring()),
+        store_content: config.store.content.is_default,
         metrics: Arc::new(move || {
             let mut all = collector.families();
             all.extend(observer.families());

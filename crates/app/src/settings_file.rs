@@ -40,7 +40,7 @@ use self::reader::{Faults, Table};
 use self::schedule::Names;
 pub(crate) use self::schedule::ScheduleSettings;
 pub(crate) use self::server::ServerSettings;
-pub(crate) use self::store::{Age, CONTENT_KEPT, StoreSettings};
+pub(crate) use self::store::{Age, CONTENT_KEPT, ContentSettings, StoreSettings};
 use self::target::TargetSettings;
 use crate::failure::{Exit, UserError};
 use crate::{Outcome, output};

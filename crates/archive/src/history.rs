@@ -2,7 +2,8 @@
 //!
 //! Of the rollups: [`rollups`] answers charts, [`History::readings`] alert rules; [`mod@grid`] picks the
 //! windows that either reads. Of the records: [`run`] is one run of a benchmark, looked at as a
-//! whole, and [`records`] its requests one by one. Everything reads files and may take its time: not
+//! whole, [`records`] its requests one by one, and [`contents`] what those asked and were answered.
+//! Everything reads files and may take its time: not
 //! for the threads that serve many.
 
 pub mod grid;
@@ -11,6 +12,7 @@ pub mod rollups;
 
 mod readings;
 
+pub mod contents;
 pub mod records;
 pub mod run;
 
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use analysis::rollup::Resolution;
 use store::durable::{DurableError, Reader};
 
+pub use contents::ContentPage;
 pub use grid::{GridError, POINTS_MAX, Step};
 pub use records::{Cursor, Order, Outcomes, RecordPage, RecordQuestion};
 pub use rollups::{Quantiles, RollupQuestion, RollupSeries, Rollups};

@@ -52,6 +52,8 @@ pub struct Spec {
     pub loads: Vec<Load>,
     /// What all runs have in common.
     pub protocol: Protocol,
+    /// Whether prompts and answers are kept; `None` where nobody said.
+    pub store_content: Option<bool>,
 }
 
 impl Spec {

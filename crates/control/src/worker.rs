@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Makes the place where a benchmark's records go.
 pub type RecordsOpener =
-    Box<dyn Fn(BenchmarkId) -> Result<Box<dyn Records>, RecordsError> + Send + Sync>;
+    Box<dyn Fn(BenchmarkId, &Spec) -> Result<Box<dyn Records>, RecordsError> + Send + Sync>;
 
 /// What benchmarks are carried out with.
 pub struct Workshop {
@@ -124,7 +124,7 @@ impl Execution<'_> {
     /// What ends the benchmark: its records or figures cannot be kept. That one target cannot be
     /// asked is no reason not to ask the others.
     async fn run(&mut self) -> Result<(), Problem> {
-        let open = self.workshop.records.as_ref().map(|open| open(self.turn.id));
+        let open = self.workshop.records.as_ref().map(|open| open(self.turn.id, &self.turn.spec));
         self.records = open.transpose().map_err(|error| records_problem(&error))?;
         let spec: Spec = self.turn.spec.clone();
         let mut index = 0;

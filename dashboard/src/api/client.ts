@@ -9,6 +9,7 @@ import type {
   DistributionMetric,
   HeatmapData,
   Page,
+  RequestContent,
   RequestDetail,
   RequestRecord,
   RunResources,
@@ -97,6 +98,8 @@ export const api = {
     get<Page<RequestRecord>>(`benchmarks/${path(id)}/records`, query, signal),
   record: (id: string, requestId: string, signal?: AbortSignal) =>
     get<RequestDetail>(`benchmarks/${path(id)}/records/${path(requestId)}`, {}, signal),
+  content: (id: string, requestId: string, signal?: AbortSignal) =>
+    get<RequestContent>(`benchmarks/${path(id)}/content/${path(requestId)}`, {}, signal),
 
   start: (request: BenchmarkRequest) =>
     post<Benchmark>('benchmarks', request, { 'Idempotency-Key': idempotencyKey() }),

@@ -4,13 +4,22 @@ export class Problem extends Error {
   readonly hint: string;
   /** What is wrong with single members of the body, by JSON pointer. */
   readonly errors: readonly MemberError[];
+  /** The kind of problem for programs, such as `not-found`; empty where the server does not say. */
+  readonly kind: string;
 
-  constructor(status: number, message: string, hint: string, errors: readonly MemberError[] = []) {
+  constructor(
+    status: number,
+    message: string,
+    hint: string,
+    errors: readonly MemberError[] = [],
+    kind = '',
+  ) {
     super(message);
     this.name = 'Problem';
     this.status = status;
     this.hint = hint;
     this.errors = errors;
+    this.kind = kind;
   }
 
   static unreachable(): Problem {
@@ -25,9 +34,10 @@ export class Problem extends Error {
   static async from(response: Response): Promise<Problem> {
     const { status } = response;
     const body: unknown = await response.json().catch(() => null);
-    const { title, detail, hint, errors } = (body ?? {}) as ProblemDocument;
+    const { type, title, detail, hint, errors } = (body ?? {}) as ProblemDocument;
     const message = detail ?? title ?? `The server answered ${status} ${response.statusText}.`;
-    return new Problem(status, message, hint ?? hintFor(status), errors ?? []);
+    const kind = type?.replace(/^urn:prony:problem:/, '') ?? '';
+    return new Problem(status, message, hint ?? hintFor(status), errors ?? [], kind);
   }
 }
 
@@ -37,6 +47,7 @@ export interface MemberError {
 }
 
 interface ProblemDocument {
+  type?: string;
   title?: string;
   detail?: string;
   hint?: string;

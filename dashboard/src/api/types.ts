@@ -135,6 +135,7 @@ export interface BenchmarkRequest {
   arrivals?: Arrivals;
   burstiness?: number;
   slo?: Slo;
+  store_content?: boolean;
   labels?: Record<string, string>;
 }
 
@@ -409,6 +410,16 @@ export interface RequestDetail extends RequestRecord {
   }[];
   chunk_ns: number[];
   chunk_lag_ns: number[];
+}
+
+/** What one request asked and was answered. */
+export interface RequestContent {
+  request_id: string;
+  prompt: { role: string | null; content: string }[];
+  answer: string;
+  reasoning: string;
+  tool_calls: { name: string; arguments: string }[];
+  is_cut: boolean;
 }
 
 export type Label = 'model' | 'provider' | 'region' | 'vantage_region' | 'scenario' | 'source';

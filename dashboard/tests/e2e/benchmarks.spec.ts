@@ -138,6 +138,32 @@ test.describe('a result', () => {
     await expect(page.getByRole('rowheader', { name: /to first token/ })).toHaveCount(0);
   });
 
+  test('shows what a request asked and was answered, as text', async ({ page }) => {
+    const open = async (world: string, benchmark: string) => {
+      await page.goto(`/${world}/#/benchmarks/${benchmark}?part=requests`);
+      const table = page.getByRole('group', { name: 'Requests', exact: true });
+      await table.getByRole('button').first().click();
+      await expect(page.getByRole('rowheader', { name: /to first token/ })).toBeVisible();
+    };
+    const show = page.getByRole('button', { name: 'Show prompt and answer' });
+    await open('full', 'b-doubtful');
+    await show.click();
+    await expect(page.getByText('Is <b>this</b> bold & why?')).toBeVisible();
+    const answer = page.getByRole('group', { name: 'Answer', exact: true });
+    const { height } = (await answer.boundingBox())!;
+    expect(height).toBeLessThanOrEqual(320);
+    await expect(page.getByText('A part is missing')).toBeVisible();
+    await page.getByRole('button', { name: 'Hide prompt and answer' }).click();
+    await expect(answer).toHaveCount(0);
+
+    await open('full', 'b-sweep');
+    await show.click();
+    await expect(page.getByText('were not asked to be kept')).toContainText('store_content');
+    await open('viewer', 'b-doubtful');
+    await expect(page.getByText('for operators and admins to read')).toBeVisible();
+    await expect(show).toHaveCount(0);
+  });
+
   test('leads from its errors to the failed requests', async ({ page }) => {
     await page.goto('/full/#/benchmarks/b-doubtful');
     await page.getByRole('button', { name: 'Show failed requests' }).click();

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { extname, join, normalize } from 'node:path';
-import type { BenchmarkRequest, RequestDetail, Role } from '../../src/api/types.ts';
+import type { BenchmarkRequest, RequestContent, RequestDetail, Role } from '../../src/api/types.ts';
 import { modelNames } from '../../src/lib/benchmark_form.ts';
 import { Alerts, RULES } from './alerts.ts';
 import { benchmarkOf, Benchmarks, firstEntries, type Entry } from './benchmarks.ts';
@@ -46,12 +46,20 @@ class Refusal extends Error {
   readonly status: number;
   readonly hint: string;
   readonly errors: { pointer: string; detail: string }[];
+  readonly kind: string;
 
-  constructor(status: number, detail: string, hint: string, errors: Refusal['errors'] = []) {
+  constructor(
+    status: number,
+    detail: string,
+    hint: string,
+    errors: Refusal['errors'] = [],
+    kind = 'refusal',
+  ) {
     super(detail);
     this.status = status;
     this.hint = hint;
     this.errors = errors;
+    this.kind = kind;
   }
 }
 
@@ -257,6 +265,7 @@ function benchmarkPart(
     const runs = done.map((plan) => benchmarks.summary(plan));
     return [200, { id: entry.id, status: benchmarkOf(entry, now).status, runs }];
   }
+  if (part === 'content') return [200, contentOf(world, entry, last)];
   if (part === 'records') return [200, recordsOf(world, entry, last, query, now)];
   const plan = done[Number(query.get('run') ?? 0)];
   if (!plan) throw new Refusal(404, 'This run has not ended.', 'Wait for its end.');
@@ -269,6 +278,32 @@ function benchmarkPart(
   }
   if (part === 'heatmap') return [200, heatmapOf(plan, requests, metric as 'ttft' | 'itl')];
   throw new Refusal(404, `A benchmark has no ${part}.`, 'See /docs.');
+}
+
+function contentOf(world: World, entry: Entry, requestId: string | undefined): RequestContent {
+  if (world.role === 'viewer') {
+    throw new Refusal(403, "the key's role is viewer", 'use a key whose role is operator or more');
+  }
+  if (entry.id !== 'b-doubtful') {
+    throw new Refusal(
+      404,
+      'prompts and answers of this request were not asked to be kept',
+      'create a benchmark with `"store_content": true`',
+      [],
+      'content-not-kept',
+    );
+  }
+  return {
+    request_id: requestId ?? '',
+    prompt: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Is <b>this</b> bold & why?' },
+    ],
+    answer: 'No. It is a text. '.repeat(400),
+    reasoning: '',
+    tool_calls: [],
+    is_cut: true,
+  };
 }
 
 function recordsOf(
@@ -348,7 +383,7 @@ function refuse(response: ServerResponse, error: unknown): void {
   response.writeHead(refusal.status, { 'Content-Type': 'application/problem+json' });
   response.end(
     JSON.stringify({
-      type: 'about:blank',
+      type: `urn:prony:problem:${refusal.kind}`,
       title: refusal.message,
       status: refusal.status,
       detail: refusal.message,

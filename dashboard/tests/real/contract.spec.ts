@@ -25,6 +25,7 @@ test('what pages read is what the server says it sends', async ({ request }) => 
     contract.differences('Distribution', contract.answer('benchmarks/{id}/distribution')),
     contract.differences('HeatmapData', contract.answer('benchmarks/{id}/heatmap')),
     contract.differences('RequestRecord', contract.entry('benchmarks/{id}/records')),
+    contract.differences('RequestContent', contract.entry('benchmarks/{id}/content')),
     contract.differences('Rollups', contract.answer('rollups')),
     contract.differences('Alert', contract.entry('alerts')),
     contract.differences('AlertRule', contract.entry('alert-rules')),

@@ -12,6 +12,7 @@ region = "eu-west-1"
 
 [store]
 path = "store"
+content = true
 
 [targets.swift]
 url = "${swift}"

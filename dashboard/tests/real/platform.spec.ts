@@ -138,6 +138,23 @@ test('its requests are listed, slowest first, and one is taken apart', async ({ 
   await expect(page.getByRole('rowheader', { name: /to first token/ })).toBeVisible();
 });
 
+test('what a request asked and was answered is read once that is asked for', async ({ page }) => {
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/content')) asked.push(request.url());
+  });
+  await openPart(page, 'requests');
+  const table = page.getByRole('group', { name: 'Requests', exact: true });
+  await table.getByRole('button').first().click();
+  const show = page.getByRole('button', { name: 'Show prompt and answer' });
+  await expect(show).toBeVisible();
+  expect(asked).toEqual([]);
+  await show.click();
+  await expect(page.getByRole('group', { name: 'User', exact: true })).toContainText(/\w{3}/);
+  await expect(page.getByRole('group', { name: 'Answer', exact: true })).toContainText(/\w{3}/);
+  expect(asked).toHaveLength(1);
+});
+
 test('its runs are compared, and the difference is shown to be one', async ({ page }) => {
   await page.goto('/#/compare');
   await page.getByRole('combobox', { name: 'Add runs of' }).selectOption(benchmark);

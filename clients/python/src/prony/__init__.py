@@ -6,6 +6,7 @@
 
 from prony._async import AsyncClient
 from prony._sync import Client
+from prony.alerts import Alerts
 from prony.errors import (
     ApiError,
     AuthenticationError,
@@ -31,6 +32,7 @@ from prony.rollups import Rollups
 PronyClient = AsyncClient
 
 __all__ = [
+    "Alerts",
     "ApiError",
     "AsyncClient",
     "AuthenticationError",

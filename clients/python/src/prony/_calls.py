@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from prony._call import Call
+from prony.alerts import Alerts
 from prony.results import Results
 from prony.rollups import Rollups
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prony.types import (
-        Alert,
         AlertRule,
         Benchmark,
         BenchmarkRequest,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Label,
         LiveWindow,
         Outcome,
+        RequestContent,
         RequestDetail,
         RequestRecord,
         Resources,
@@ -145,6 +146,22 @@ def get_record(benchmark_id: str, request_id: str) -> Call[RequestDetail]:
     return Call("GET", _benchmark(benchmark_id, "records", request_id), _object)
 
 
+def list_content(
+    benchmark_id: str,
+    run: int | None,
+    outcome: Outcome | None,
+    sort: Sort | None,
+    page_size: int | None,
+    cursor: str | None,
+) -> Call[Page[RequestContent]]:
+    query = _query(run=run, outcome=outcome, sort=sort, limit=page_size, cursor=cursor)
+    return Call("GET", _benchmark(benchmark_id, "content"), Page.read, query)
+
+
+def get_content(benchmark_id: str, request_id: str) -> Call[RequestContent]:
+    return Call("GET", _benchmark(benchmark_id, "content", request_id), _object)
+
+
 def get_rollups(
     start: datetime,
     end: datetime,
@@ -164,8 +181,8 @@ def get_rollups(
     return Call("GET", "rollups", Rollups, query)
 
 
-def list_alerts() -> Call[list[Alert]]:
-    return Call("GET", "alerts", _items)
+def list_alerts() -> Call[Alerts]:
+    return Call("GET", "alerts", Alerts)
 
 
 def list_alert_rules() -> Call[list[AlertRule]]:

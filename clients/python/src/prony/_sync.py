@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from prony._call import Call
     from prony._calls import Page
     from prony._flow import Flow, Items
+    from prony.alerts import Alerts
     from prony.results import Results
     from prony.rollups import Rollups
     from prony.types import (
-        Alert,
         AlertRule,
         Benchmark,
         BenchmarkRequest,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Label,
         LiveWindow,
         Outcome,
+        RequestContent,
         RequestDetail,
         RequestRecord,
         Resources,
@@ -255,6 +256,34 @@ class Client:
         """One request, with when each of its chunks came."""
         return self._call(_calls.get_record(benchmark_id, request_id))
 
+    def content(
+        self,
+        benchmark_id: str,
+        run: int | None = None,
+        *,
+        outcome: Outcome | None = None,
+        sort: Sort | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[RequestContent]:
+        """What the requests of a run asked and were answered, or of all, as far as it is kept.
+
+        It is for operators and admins, and kept where the benchmark was started with
+        ``store_content``. Where nothing is kept, a `NotFoundError` says how to ask for it.
+
+        Args:
+            benchmark_id: Of which benchmark.
+            run: Of which run.
+            outcome: Those that succeeded, or failed.
+            sort: In which order; ``-ttft`` and ``-e2e`` have the slowest first.
+            page_size: How many to ask for at a time.
+        """
+        page_at = partial(_calls.list_content, benchmark_id, run, outcome, sort, page_size)
+        return self._pages(page_at)
+
+    def get_content(self, benchmark_id: str, request_id: str) -> RequestContent:
+        """What one request asked and was answered, where that is kept."""
+        return self._call(_calls.get_content(benchmark_id, request_id))
+
     def rollups(
         self,
         start: datetime,
@@ -281,8 +310,8 @@ class Client:
 
     # Alerts.
 
-    def alerts(self) -> list[Alert]:
-        """The alerts that are pending, fire, or were resolved of late."""
+    def alerts(self) -> Alerts:
+        """The alerts that are pending, fire, or were resolved of late, and who was told of them."""
         return self._call(_calls.list_alerts())
 
     def alert_rules(self) -> list[AlertRule]:

@@ -129,6 +129,11 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
         ),
         (lambda client: client.get_record("a", "r-1"), "GET benchmarks/a/records/r-1"),
         (
+            lambda client: list(client.content("a", 1, outcome="failed", page_size=5)),
+            "GET benchmarks/a/content?run=1&outcome=failed&limit=5",
+        ),
+        (lambda client: client.get_content("a", "r-1"), "GET benchmarks/a/content/r-1"),
+        (
             lambda client: client.rollups(
                 START,
                 START + timedelta(hours=1),

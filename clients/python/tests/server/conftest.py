@@ -46,6 +46,12 @@ above = "1ms"
 window = "1h"
 group_by = ["model"]
 severity = "warning"
+
+[[alerts.receivers]]
+name = "nobody"
+kind = "webhook"
+url = "http://127.0.0.1:9"
+group_wait = "0s"
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 from prony import Client, InvalidRequestError, NotFoundError
 
 if TYPE_CHECKING:
-    from prony.types import Alert
+    from prony.types import Alert, AlertDelivery
 
 # Windows come several times a second.
 WINDOWS_MAX = 300
@@ -26,6 +26,16 @@ def firing(client: Client) -> Alert:
                 if alert["labels"]["model"] == "large" and alert["state"] == "firing":
                     return alert
     raise AssertionError(f"nothing fires: {client.alerts()}")
+
+
+def undelivered(client: Client) -> list[AlertDelivery]:
+    """What cannot be told to the receiver that does not listen, once that was tried."""
+    with closing(client.live()) as live:
+        for _ in itertools.islice(live, WINDOWS_MAX):
+            failed = [one for one in client.alerts().deliveries if one["failures"]]
+            if failed:
+                return failed
+    raise AssertionError(f"nothing was tried: {client.alerts().deliveries}")
 
 
 def test_an_alert_fires_and_is_silenced(client: Client) -> None:
@@ -43,6 +53,11 @@ def test_an_alert_fires_and_is_silenced(client: Client) -> None:
         None,
     )
     assert alert["value"] >= 0.02
+
+    (delivery,) = undelivered(client)
+    assert (delivery["receiver"], delivery["told_at"]) == ("nobody", None)
+    assert delivery["error"]
+    assert delivery["retry_at"] is not None
 
     until = datetime.now(timezone.utc) + timedelta(hours=1)
     silence = client.create_silence(['model="large"'], until, "it is a test")

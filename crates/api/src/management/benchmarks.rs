@@ -59,7 +59,7 @@ pub(super) async fn create(
     let idempotency = idempotency(&headers, &form)?;
     // In microseconds, which every reader of JSON keeps exactly.
     let fresh = Seed(app.parts.clock.unix_nanos() / 1_000);
-    let form = form.effective(fresh);
+    let form = form.effective(fresh, app.parts.store_content);
     let spec = form.check(&app.parts.catalogue).map_err(Problem::invalid)?;
     let submission = Submission {
         name: form.name.clone(),

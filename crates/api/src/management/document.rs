@@ -22,8 +22,8 @@ use super::guard::{self, Guard};
 use super::key::Role;
 use super::problem::Problem;
 use super::{
-    App, BASE, alerts, availability, benchmarks, catalogue, live, pages, records, resources,
-    rollups, runs, silences, status,
+    App, BASE, alerts, availability, benchmarks, catalogue, contents, live, pages, records,
+    resources, rollups, runs, silences, status,
 };
 
 /// The page that shows the document to people.
@@ -93,6 +93,8 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(benchmarks::create))
         .routes(routes!(benchmarks::cancel))
         .routes(routes!(benchmarks::delete))
+        .routes(routes!(contents::list))
+        .routes(routes!(contents::get))
         .routes(routes!(silences::create))
         .routes(routes!(silences::delete));
     for_role(viewer, Role::Viewer).merge(for_role(operator, Role::Operator))

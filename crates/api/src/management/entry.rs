@@ -116,6 +116,8 @@ struct Links {
     timeline: String,
     /// Its requests one by one.
     records: String,
+    /// What those asked and were answered, where that is kept.
+    content: String,
 }
 
 impl From<&Progress> for ProgressEntry {
@@ -159,6 +161,7 @@ impl From<Benchmark> for BenchmarkEntry {
                 results: format!("{itself}/results"),
                 timeline: format!("{itself}/timeline"),
                 records: format!("{itself}/records"),
+                content: format!("{itself}/content"),
                 itself,
             },
         }

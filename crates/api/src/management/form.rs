@@ -72,6 +72,10 @@ pub struct BenchmarkForm {
     /// Limits that a good request keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slo: Option<SloForm>,
+    /// Whether its prompts and answers are kept, for a time; as the configuration says where nothing
+    /// is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_content: Option<bool>,
     /// Labels to find it by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -106,7 +110,7 @@ pub struct SloForm {
 
 impl BenchmarkForm {
     /// Every key, in the order they are documented.
-    pub const KEYS: [&str; 15] = [
+    pub const KEYS: [&str; 16] = [
         "models",
         "concurrent_users",
         "request_rate",
@@ -121,6 +125,7 @@ impl BenchmarkForm {
         "arrivals",
         "burstiness",
         "slo",
+        "store_content",
         "labels",
     ];
 
@@ -152,9 +157,10 @@ impl BenchmarkForm {
         self.models.iter().any(|model| matches!(model, ModelForm::AdHoc(_)))
     }
 
-    /// The same with its defaults filled in; `fresh` is the seed where none is given.
+    /// The same with its defaults filled in; `fresh` is the seed where none is given, and prompts and
+    /// answers are kept as `store_content` says where nothing does.
     #[must_use]
-    pub fn effective(mut self, fresh: Seed) -> Self {
+    pub fn effective(mut self, fresh: Seed, store_content: bool) -> Self {
         if self.test_scenarios.is_empty() {
             self.test_scenarios.push("short_queries".to_owned());
         }
@@ -164,6 +170,7 @@ impl BenchmarkForm {
             }
         }
         self.seed.get_or_insert(fresh.0);
+        self.store_content.get_or_insert(store_content);
         if self.request_rate.is_some() {
             let is_shaped = self.burstiness.is_some();
             self.arrivals.get_or_insert(if is_shaped {

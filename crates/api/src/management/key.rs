@@ -8,9 +8,9 @@ use subtle::ConstantTimeEq as _;
 /// What somebody may do; each may do what those before may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Reads everything.
+    /// Reads everything but what was asked and answered.
     Viewer,
-    /// Starts, cancels and deletes benchmarks too.
+    /// Starts, cancels and deletes benchmarks too, and reads their prompts and answers.
     Operator,
     /// Changes what may be put under load too.
     Admin,

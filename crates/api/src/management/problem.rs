@@ -124,6 +124,17 @@ impl Problem {
         )
     }
 
+    /// What requests asked and were answered is not kept, where it might have been.
+    pub(crate) fn content_not_kept(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:prony:problem:content-not-kept",
+            "Prompts and answers are not kept",
+            detail,
+            hint,
+        )
+    }
+
     pub(crate) fn wrong_method() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -4,6 +4,7 @@
 use archive::history::{Order, Outcomes, RecordQuestion};
 use axum::Json;
 use axum::extract::State;
+use control::BenchmarkId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -34,6 +35,27 @@ pub(super) struct RecordQuery {
     limit: Option<usize>,
     /// Where to go on: the `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
+}
+
+impl RecordQuery {
+    /// What it asks of the history of the benchmark of that id.
+    pub(super) fn question(self, app: &App, id: BenchmarkId) -> Result<RecordQuestion, Problem> {
+        with_run(app, id, self.run.unwrap_or(0))?;
+        let outcomes = self.outcome.as_deref();
+        let order = self.sort.as_deref();
+        Ok(RecordQuestion {
+            benchmark: id.to_string(),
+            run: self.run,
+            outcomes: outcomes.map_or(Ok(Outcomes::All), |given| {
+                word("outcome", given, Outcomes::ALL, Outcomes::as_str)
+            })?,
+            order: order.map_or(Ok(Order::Started), |given| {
+                word("sort", given, Order::ALL, Order::as_str)
+            })?,
+            after: cursor(self.cursor)?,
+            limit: within("limit", self.limit.unwrap_or(LIMIT_DEFAULT), 1..=LIMIT_MAX)?,
+        })
+    }
 }
 
 /// One request: what a line of `requests.jsonl` says of it.
@@ -157,21 +179,7 @@ pub(super) async fn list(
     Id(id): Id,
     Asked(query): Asked<RecordQuery>,
 ) -> Result<Json<RequestList>, Problem> {
-    with_run(&app, id, query.run.unwrap_or(0))?;
-    let limit = within("limit", query.limit.unwrap_or(LIMIT_DEFAULT), 1..=LIMIT_MAX)?;
-    let outcomes = query.outcome.as_deref();
-    let order = query.sort.as_deref();
-    let question = RecordQuestion {
-        benchmark: id.to_string(),
-        run: query.run,
-        outcomes: outcomes.map_or(Ok(Outcomes::All), |given| {
-            word("outcome", given, Outcomes::ALL, Outcomes::as_str)
-        })?,
-        order: order
-            .map_or(Ok(Order::Started), |given| word("sort", given, Order::ALL, Order::as_str))?,
-        after: cursor(query.cursor)?,
-        limit,
-    };
+    let question = query.question(&app, id)?;
     let history = app.parts.history;
     let page = blocking(move || history.records(&question)).await?;
     let next_cursor = page.next.map(|cursor| cursor.to_string());

@@ -42,10 +42,13 @@ async fn a_benchmark_is_created_followed_and_read() {
             "results": format!("/api/v1/benchmarks/{id}/results"),
             "timeline": format!("/api/v1/benchmarks/{id}/timeline"),
             "records": format!("/api/v1/benchmarks/{id}/records"),
+            "content": format!("/api/v1/benchmarks/{id}/content"),
         },
     });
     // Drawn anew for each benchmark that names none: microseconds since 1970.
     wanted["request"]["seed"] = json!(1_767_225_600_000_000_u64);
+    // As the server's configuration says where the body does not.
+    wanted["request"]["store_content"] = json!(false);
     assert_eq!(told, wanted);
     assert_eq!(desk.get(&path(&created)).await.json(), wanted);
 

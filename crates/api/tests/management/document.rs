@@ -50,6 +50,8 @@ async fn the_document_describes_every_path() {
     delete /api/v1/benchmarks/{id}: delete_benchmark 204 400 401 403 404 409 429 500 503
     get /api/v1/benchmarks/{id}: get_benchmark 200 400 401 403 404 429 500 503
     post /api/v1/benchmarks/{id}/cancel: cancel_benchmark 202 400 401 403 404 409 429 500 503
+    get /api/v1/benchmarks/{id}/content: list_content 200 400 401 403 404 429 500 503
+    get /api/v1/benchmarks/{id}/content/{request_id}: get_content 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/distribution: get_distribution 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/heatmap: get_heatmap 200 400 401 403 404 429 500 503
     get /api/v1/benchmarks/{id}/records: list_records 200 400 401 403 404 429 500 503
@@ -153,6 +155,8 @@ async fn every_problem_that_comes_is_one_that_the_document_lists() {
     delete_benchmark {400, 401, 403, 404}
     get_benchmark {400, 401, 404}
     cancel_benchmark {400, 401, 403, 404}
+    list_content {400, 401, 403, 404}
+    get_content {400, 401, 403, 404}
     get_distribution {400, 401, 404}
     get_heatmap {400, 401, 404}
     list_records {400, 401, 404}

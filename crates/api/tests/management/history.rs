@@ -20,7 +20,7 @@ const START_S: u64 = 1_767_225_600;
 
 /// Request `index` of run 0: it starts that many seconds after the start of 2026, and its four tokens
 /// come 100 ms apart. Every fifth fails.
-fn record(benchmark: &str, index: u64) -> StoredRecord {
+pub(super) fn record(benchmark: &str, index: u64) -> StoredRecord {
     let started = Timestamp::from_nanos((START_S + index) * 1_000_000_000);
     let mut chunks = Chunks::default();
     for chunk in 1..=4 {
@@ -108,7 +108,7 @@ fn see(desk: &Desk, benchmark: &str) {
 }
 
 /// A benchmark of one run that waits, with ten requests in the store and in the rollups.
-async fn desk() -> (Desk, String) {
+pub(super) async fn desk() -> (Desk, String) {
     let desk = Desk::new().await;
     let body = json!({ "models": ["fast"], "concurrent_users": 1, "num_requests": 10 });
     let created = desk.create(&body).await.json();

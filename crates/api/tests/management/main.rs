@@ -3,6 +3,7 @@
 mod access;
 mod ad_hoc;
 mod alerts;
+mod contents;
 mod course;
 mod document;
 mod history;
@@ -98,6 +99,7 @@ impl Desk {
             keep_alerts: keeping(Arc::clone(&kept), Arc::clone(&is_full)),
             live: Arc::clone(&live),
             keys: Arc::new(keys),
+            store_content: false,
             metrics: Arc::new(metrics),
             store: Arc::new(|| StoreFacts { records: 7, ..StoreFacts::default() }),
             clock: clock.clone(),

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Exit, UserError};
+use crate::settings_file::ContentSettings;
 use crate::{Outcome, output, process};
 
 /// Records that may wait to be kept: what 10,000 users make in some hundreds of milliseconds.
@@ -63,8 +64,8 @@ pub(super) struct Work {
     pub(super) catalogue: Arc<Catalogue>,
     /// Where this server stands.
     pub(super) region: Arc<str>,
-    /// How long prompts and answers are kept, where they are.
-    pub(super) content: Option<Duration>,
+    /// Whether prompts and answers are kept, and for how long.
+    pub(super) content: ContentSettings,
     pub(super) stop: CancellationToken,
 }
 
@@ -88,8 +89,8 @@ impl Work {
     async fn run(self) {
         let Self { host, catalogue, region, content, stop } = self;
         let benchmarks = Arc::clone(&host.benchmarks);
-        let records = move |id: control::BenchmarkId| {
-            let recording = host.recording(&id.to_string(), content);
+        let records = move |id: control::BenchmarkId, spec: &control::Spec| {
+            let recording = host.recording(&id.to_string(), content.kept(spec.store_content));
             Ok(Box::new(recording) as Box<dyn control::Records>)
         };
         let workshop = Workshop {

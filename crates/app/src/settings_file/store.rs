@@ -19,27 +19,39 @@ pub(crate) struct StoreSettings {
     pub(crate) path: PathBuf,
     /// What is kept, and for how long.
     pub(crate) retention: Retention,
-    /// How long prompts and answers of benchmarks are kept; `None` where they are not.
-    pub(crate) content: Option<Duration>,
+    /// Whether prompts and answers of benchmarks are kept, and for how long.
+    pub(crate) content: ContentSettings,
+}
+
+/// Whether prompts and answers of benchmarks are kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContentSettings {
+    /// Whether they are where a benchmark does not say.
+    pub(crate) is_default: bool,
+    /// How long they are, where they are.
+    pub(crate) age: Duration,
+}
+
+impl ContentSettings {
+    /// How long those of a benchmark are kept that says this of it; `None` where they are not.
+    pub(crate) fn kept(self, said: Option<bool>) -> Option<Duration> {
+        said.unwrap_or(self.is_default).then_some(self.age)
+    }
 }
 
 impl StoreSettings {
     pub(super) fn read(root: &mut Table<'_>) -> Self {
         let (mut path, mut retention) = (root.resolved(FOLDER_DEFAULT), Retention::default());
-        let mut content = None;
+        let mut content = ContentSettings { is_default: false, age: CONTENT_KEPT };
         if let Some(mut table) = root.table("store") {
             path = table.path("path").unwrap_or(path);
             if path.is_file() {
                 table.refuse("path", "names a file", "name a folder, or one that can be made");
             }
             retention.records = table.parsed("retention").map(|Age(age)| age);
-            let is_kept = table.switch("content").unwrap_or(false);
-            let age = table.parsed("content_retention").map(|Age(age)| age);
-            if age.is_some() && !is_kept {
-                table.refuse("content_retention", "keeps nothing", "write content = true, too");
-            }
-            retention.content = age;
-            content = is_kept.then(|| age.unwrap_or(CONTENT_KEPT));
+            content.is_default = table.switch("content").unwrap_or(false);
+            retention.content = table.parsed("content_retention").map(|Age(age)| age);
+            content.age = retention.content.unwrap_or(CONTENT_KEPT);
             table.refuse_others();
         }
         Self { path, retention, content }
@@ -53,7 +65,7 @@ impl fmt::Display for StoreSettings {
             Some(age) => write!(f, "for {}", Age(age)),
             None => f.write_str("for ever"),
         }?;
-        match self.content {
+        match self.content.kept(None) {
             Some(age) => write!(f, ", prompts and answers for {}", Age(age)),
             None => Ok(()),
         }
@@ -100,6 +112,20 @@ impl fmt::Display for Age {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_benchmark_has_the_last_word_on_whether_its_texts_are_kept() {
+        let age = Duration::from_secs(3_600);
+        for (is_default, said, is_kept) in [
+            (false, None, false),
+            (false, Some(true), true),
+            (true, None, true),
+            (true, Some(false), false),
+        ] {
+            let settings = ContentSettings { is_default, age };
+            assert_eq!(settings.kept(said), is_kept.then_some(age), "{is_default} {said:?}");
+        }
+    }
 
     #[test]
     fn ages_are_whole_hours_or_more() {

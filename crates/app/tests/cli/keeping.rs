@@ -207,16 +207,63 @@ fn prompts_and_answers_are_kept_through_a_server_and_by_its_setting() {
         sim.url
     ));
     assert_eq!(linked.code, Some(0), "{}", linked.stderr);
-    let asked = served.create(&json!({
-        "models": ["sim"], "test_scenarios": ["mine"],
-        "concurrent_users": 1, "num_requests": 4, "duration_minutes": 1,
-    }));
-    until("it is completed", || served.benchmark(&asked)["status"] == "completed");
+    let ask = |more: Value| {
+        let mut body = json!({
+            "models": ["sim"], "test_scenarios": ["mine"],
+            "concurrent_users": 1, "num_requests": 4, "duration_minutes": 1,
+        });
+        body.as_object_mut().expect("it is one").extend(more.as_object().expect("one").clone());
+        served.create(&body)
+    };
+    let (silent, refusing) = (ask(json!({})), ask(json!({ "store_content": false })));
+    let completed = |id: &str| served.benchmark(id)["status"] == "completed";
+    until("they are completed", || completed(&silent) && completed(&refusing));
+    for (id, is_kept) in [(&silent, true), (&refusing, false)] {
+        assert_eq!(served.benchmark(id)["request"]["store_content"], is_kept);
+    }
+    let listed = served.get(&format!("/api/v1/benchmarks/{silent}/content"));
+    assert_eq!(items(&listed["items"]).len(), 4, "{listed}");
+    let request = text(&listed["items"][0]["request_id"]);
+    let one = served.get(&format!("/api/v1/benchmarks/{silent}/content/{request}"));
+    assert_eq!(one, listed["items"][0]);
+    let path = format!("/api/v1/benchmarks/{refusing}/content");
+    let (status, told) = served.call("GET", &path, &json!({}));
+    assert_eq!(status, 404);
+    assert!(told.contains("content-not-kept") && told.contains("store_content"), "{told}");
     let desk = served.stop();
-    for (id, count) in [(id_in(&linked.stderr), 5), (asked, 4)] {
+    for (id, count) in [(id_in(&linked.stderr), 5), (silent, 4), (refusing, 0)] {
         let shown = desk.prony(&format!("runs content {id}"));
         assert_eq!(shown.stdout.lines().count(), count, "{}", shown.stderr);
         assert!(shown.stdout.lines().all(|line| line.contains(MARKER)), "{}", shown.stdout);
     }
+    sim.stop();
+}
+
+#[test]
+fn a_benchmark_that_asks_for_its_texts_is_remembered_across_a_restart() {
+    let desk = Desk::new();
+    let sim = desk.sim("--ttft 2ms --itl 1ms");
+    desk.write("prompts.jsonl", format!("{{\"prompt\": \"a {MARKER}\"}}\n"));
+    let more = "[scenarios.mine]\ndataset = \"prompts.jsonl\"\n";
+    let served = Served::start_with(desk, &sim.url, more);
+    let long = served.create(&json!({
+        "models": ["sim"], "concurrent_users": 1, "duration_minutes": 5,
+    }));
+    let asking = served.create(&json!({
+        "models": ["sim"], "test_scenarios": ["mine"], "store_content": true,
+        "concurrent_users": 1, "num_requests": 3, "duration_minutes": 1,
+    }));
+    until("the first runs", || served.benchmark(&long)["status"] == "running");
+    let served = Served::resume(served.stop());
+    until("the second is completed", || served.benchmark(&asking)["status"] == "completed");
+    assert_eq!(served.benchmark(&asking)["request"]["store_content"], true);
+    assert_eq!(served.benchmark(&long)["request"]["store_content"], false);
+    let listed = served.get(&format!("/api/v1/benchmarks/{asking}/content"));
+    let texts = items(&listed["items"]);
+    assert_eq!(texts.len(), 3, "{listed}");
+    assert!(texts.iter().all(|one| text(&one["prompt"][0]["content"]).contains(MARKER)));
+    let desk = served.stop();
+    let log = desk.prony(&format!("runs show {asking} --json"));
+    assert!(!log.stdout.contains(MARKER), "{}", log.stdout);
     sim.stop();
 }

@@ -158,11 +158,18 @@ pub struct RecordPage {
     pub next: Option<Cursor>,
 }
 
-/// A record of a page. The one that is listed last is the greatest.
+/// What a page has of a record, and where that stands. The one that is listed last is the greatest.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+pub(super) struct Entry<T> {
     place: Place,
-    text: Vec<u8>,
+    pub(super) kept: T,
+}
+
+impl<T> Entry<T> {
+    /// Goes on behind this one.
+    pub(super) const fn cursor(&self, order: Order) -> Cursor {
+        Cursor { order, place: self.place }
+    }
 }
 
 impl History {
@@ -171,12 +178,30 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn records(&self, question: &RecordQuestion) -> Result<RecordPage, DurableError> {
+        let (entries, has_more) = self.page(question, |record| {
+            let mut text = Vec::new();
+            jsonl::append_head(&mut text, &record.record());
+            text
+        })?;
+        let last = entries.last().map(|entry| entry.cursor(question.order));
+        Ok(RecordPage {
+            items: entries.into_iter().map(|entry| raw(entry.kept)).collect(),
+            next: last.filter(|_| has_more),
+        })
+    }
+
+    /// What `keep` makes of the records of a page, in their order, and whether there are more.
+    pub(super) fn page<T: Ord>(
+        &self,
+        question: &RecordQuestion,
+        keep: impl Fn(&StoredRecord) -> T,
+    ) -> Result<(Vec<Entry<T>>, bool), DurableError> {
         let RecordQuestion { order, outcomes, limit, .. } = *question;
         let after = question.after.filter(|cursor| cursor.order == order);
         let filter =
             RecordFilter { run_index: question.run, ..RecordFilter::run(&question.benchmark) };
         // One more, to see whether there are more.
-        let mut page: BinaryHeap<Entry> = BinaryHeap::new();
+        let mut page: BinaryHeap<Entry<T>> = BinaryHeap::new();
         self.reader.pick(&filter, |record| {
             let id = record.exchange.id;
             let place = (order.rank(&record), id.run, id.index);
@@ -185,9 +210,7 @@ impl History {
             if is_later || is_before || !outcomes.takes(&record.exchange) {
                 return Ok(());
             }
-            let mut text = Vec::new();
-            jsonl::append_head(&mut text, &record.record());
-            page.push(Entry { place, text });
+            page.push(Entry { place, kept: keep(&record) });
             if page.len() > limit + 1 {
                 page.pop();
             }
@@ -196,11 +219,7 @@ impl History {
         let mut entries = page.into_sorted_vec();
         let has_more = entries.len() > limit;
         entries.truncate(limit);
-        let last = entries.last().map(|entry| Cursor { order, place: entry.place });
-        Ok(RecordPage {
-            items: entries.into_iter().map(|entry| raw(entry.text)).collect(),
-            next: last.filter(|_| has_more),
-        })
+        Ok((entries, has_more))
     }
 
     /// One record of a benchmark with its tries and chunks, as a line of JSON Lines; `None` where

@@ -4,6 +4,8 @@ use analysis::{Convention, Figures};
 use archive::history::{Latency, Order, Outcomes, RecordQuestion};
 use archive::samples::{Name, Sight, Source};
 use serde_json::Value;
+use store::Content;
+use store::content::Said;
 use store::durable::{Run, RunStatus};
 
 use super::*;
@@ -187,6 +189,52 @@ fn one_record_has_its_chunks() {
             .record("00000000000000ff", kept.records[0].exchange.id)
             .is_ok_and(|found| found.is_none())
     );
+}
+
+#[test]
+fn texts_are_listed_as_their_records_are_and_a_page_of_long_ones_ends_early() {
+    let kept = Kept::new(requests(60, 60));
+    let mut question = RecordQuestion {
+        benchmark: BENCHMARK.to_owned(),
+        run: None,
+        outcomes: Outcomes::All,
+        order: Order::Started,
+        after: None,
+        limit: 20,
+    };
+    assert!(kept.history.contents(&question).expect("it is read").is_none());
+    // Of every third request only, and each of a megabyte.
+    let content = |record: &StoredRecord| Content {
+        id: record.exchange.id,
+        prompt: vec![Said { role: None, content: "why?".to_owned() }],
+        answer: "so ".repeat(350_000),
+        reasoning: String::new(),
+        tool_calls: Vec::new(),
+        is_cut: false,
+    };
+    let mut records: Vec<&StoredRecord> = kept.records.iter().collect();
+    records.sort_by_key(|record| (record.exchange.timeline.started, record.exchange.id));
+    let contents: Vec<Content> =
+        records.iter().map(|r| content(r)).filter(|c| c.id.index.is_multiple_of(3)).collect();
+    let day = Duration::from_secs(86_400);
+    kept.store.keep_content(contents.iter().map(|c| (BENCHMARK, c)), day).expect("room");
+
+    let mut listed = Vec::new();
+    loop {
+        let page = kept.history.contents(&question).expect("it is read").expect("texts are kept");
+        assert!(page.items.iter().map(Content::bytes).sum::<usize>() < 6 << 20);
+        listed.extend(page.items);
+        question.after = page.next;
+        if question.after.is_none() {
+            break;
+        }
+    }
+    assert!(listed == contents, "{} of {}", listed.len(), contents.len());
+    let one = kept.history.content(BENCHMARK, contents[5].id).expect("it is read");
+    assert!(one.as_ref() == Some(&contents[5]));
+    let other = RequestId { run: 0xab, index: 1 };
+    assert!(kept.history.content(BENCHMARK, other).expect("it is read").is_none());
+    assert!(!kept.history.keeps_content("00000000000000ff").expect("it is read"));
 }
 
 #[test]

@@ -188,7 +188,7 @@ async fn every_record_is_kept_and_a_full_device_ends_the_benchmark() {
     let mut desk = Desk::new();
     let shared = Arc::clone(&kept);
     desk.workshop.records =
-        Some(Box::new(move |_| Ok(Box::new(Full { room: 8, kept: Arc::clone(&shared) }))));
+        Some(Box::new(move |_, _| Ok(Box::new(Full { room: 8, kept: Arc::clone(&shared) }))));
     let id = desk.submit(spec(&["fast"], &[1, 2, 3], requests(5)));
     let ended = desk.work_off(id).await;
     assert_eq!(ended.status, Status::Failed);

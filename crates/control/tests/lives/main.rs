@@ -174,6 +174,7 @@ fn spec(targets: &[&str], users: &[u64], stop: Stop) -> Spec {
         scenarios: vec!["short_queries".to_owned()],
         loads: users.iter().map(closed).collect(),
         protocol: Protocol::until(stop),
+        store_content: None,
     }
 }
 

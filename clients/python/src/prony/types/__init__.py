@@ -7,6 +7,7 @@ could measure is ``None``.
 
 from prony.types.alert import (
     Alert,
+    AlertDelivery,
     AlertRule,
     Silence,
 )
@@ -20,6 +21,11 @@ from prony.types.benchmark import (
     CurrentRun,
     Links,
     Slo,
+)
+from prony.types.content import (
+    ContentMessage,
+    ContentToolCall,
+    RequestContent,
 )
 from prony.types.history import (
     Column,
@@ -81,6 +87,7 @@ from prony.types.server import (
 __all__ = [
     "AdHocTarget",
     "Alert",
+    "AlertDelivery",
     "AlertRule",
     "Availability",
     "AvailabilityDay",
@@ -93,6 +100,8 @@ __all__ = [
     "Column",
     "Condition",
     "Connection",
+    "ContentMessage",
+    "ContentToolCall",
     "CurrentRun",
     "Delivery",
     "Distribution",
@@ -115,6 +124,7 @@ __all__ = [
     "ProcessUse",
     "QuantileColumns",
     "Quantiles",
+    "RequestContent",
     "RequestDetail",
     "RequestFailure",
     "RequestRecord",

@@ -23,6 +23,19 @@ class Alert(TypedDict):
     silence_id: str | None
 
 
+class AlertDelivery(TypedDict):
+    """What one receiver is told of alerts that go together, and what keeps it from being told."""
+
+    receiver: str
+    labels: dict[str, str]
+    known: int
+    told_at: str | None
+    failures: int
+    failed_at: str | None
+    retry_at: str | None
+    error: str | None
+
+
 class _AlertRule(TypedDict):
     name: str
     metric: str

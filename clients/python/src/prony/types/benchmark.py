@@ -57,6 +57,7 @@ class BenchmarkRequest(_BenchmarkRequest, total=False):
     arrivals: Literal["poisson", "constant", "gamma"]
     burstiness: float
     slo: Slo
+    store_content: bool
     labels: dict[str, str]
 
 
@@ -95,6 +96,9 @@ class Links(TypedDict):
 
     self: str
     results: str
+    timeline: str
+    records: str
+    content: str
 
 
 class Benchmark(TypedDict):

@@ -56,7 +56,8 @@ impl BenchmarkForm {
         }
         let targets = self.models.iter().map(ModelForm::name).collect();
         let scenarios = self.test_scenarios.clone();
-        let spec = Spec { targets, ad_hoc, scenarios, loads, protocol };
+        let store_content = self.store_content;
+        let spec = Spec { targets, ad_hoc, scenarios, loads, protocol, store_content };
         if spec.runs() > RUNS_MAX {
             let runs = spec.runs();
             check.add("", &format!("makes {runs} runs; a benchmark has at most {RUNS_MAX}"));
