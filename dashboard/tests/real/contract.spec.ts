@@ -26,7 +26,7 @@ test('what pages read is what the server says it sends', async ({ request }) => 
     contract.differences('HeatmapData', contract.answer('benchmarks/{id}/heatmap')),
     contract.differences('RequestRecord', contract.entry('benchmarks/{id}/records')),
     contract.differences('Rollups', contract.answer('rollups')),
-    contract.differences('Alert', contract.entry('alerts')),
+    contract.differences('AlertList', contract.answer('alerts')),
     contract.differences('AlertRule', contract.entry('alert-rules')),
     contract.differences('LiveWindow', contract.component('LiveWindow')),
   ].flat();

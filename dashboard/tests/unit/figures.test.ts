@@ -93,6 +93,9 @@ test('an alert is told in its own unit, and silenced with all of its labels', ()
     'error rate over 5 min above 1 % for 2 min',
   );
   expect(conditionOf({ ...rule, group_by: [], metric: 'e2e_p95' })).toMatch(/^E2E p95 over/);
+  expect(plain(conditionOf({ ...rule, group_by: [], metric: 'no_traffic' }))).toMatch(
+    /^no request ended in the last \d+ min/,
+  );
   const labels = { alertname: 'ErrorRate', severity: 'warning', model: 'm' };
   const alert = { rule: 'ErrorRate', labels } as unknown as Alert;
   expect(matchersOf(alert)).toEqual(['alertname="ErrorRate"', 'model="m"']);
