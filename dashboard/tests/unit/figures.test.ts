@@ -21,6 +21,12 @@ describe('difference', () => {
     [estimate(100, [90, 110]), estimate(null), 'unknown'],
   ])('%j and %j: %s', (base, other, kind) => expect(difference(base, other).kind).toBe(kind));
 
+  test('of shares is in points of the whole, from 0 too', () => {
+    const [none, some] = [estimate(0, [0, 0.01]), estimate(0.04, [0.02, 0.06])];
+    expect(difference(none, some, true)).toEqual({ kind: 'shown', change: 0.04 });
+    expect(difference(some, none, true)).toEqual({ kind: 'shown', change: -0.04 });
+  });
+
   test('is a share of the first', () => {
     expect(difference(estimate(100), estimate(75))).toEqual({ kind: 'unjudged', change: -0.25 });
   });
