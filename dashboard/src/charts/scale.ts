@@ -31,7 +31,7 @@ export function ticks(high: number, count: number): number[] {
 /** 1, 2, 5, 10, 20, … between two bounds; less than a decade apart, round numbers evenly. */
 export function logTicks(low: number, high: number): number[] {
   if (high > low && high < 10 * low) {
-    const step = roundUp((high - low) / 6);
+    const step = roundUp((high - low) / 8);
     return ticks(high, high / step).filter((value) => value >= low);
   }
   const result: number[] = [];

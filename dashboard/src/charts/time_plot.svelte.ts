@@ -101,7 +101,7 @@ function options(
     },
     scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...axis, size: 22, gap: 4, space: 70, values: clockLabels },
+      { ...axis, size: 22, gap: 4, space: 62, values: clockLabels },
       {
         ...axis,
         size: (_plot, labels) => Math.max(GUTTER, 14 + 6.4 * longest(labels)),
