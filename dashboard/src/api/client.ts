@@ -1,7 +1,7 @@
 import { apiKey } from './key.svelte';
 import { Problem } from './problem';
 import type {
-  Alert,
+  AlertList,
   AlertRule,
   Benchmark,
   BenchmarkRequest,
@@ -108,7 +108,7 @@ export const api = {
 
   rollups: (query: Query, signal?: AbortSignal) => get<Rollups>('rollups', query, signal),
 
-  alerts: (signal?: AbortSignal) => get<Page<Alert>>('alerts', {}, signal),
+  alerts: (signal?: AbortSignal) => get<AlertList>('alerts', {}, signal),
   alertRules: (signal?: AbortSignal) => get<Page<AlertRule>>('alert-rules', {}, signal),
   silence: (matchers: string[], until: string, comment: string) =>
     post<Silence>('silences', { matchers, until, comment }),

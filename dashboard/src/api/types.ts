@@ -457,6 +457,26 @@ export interface Alert {
   resolved_at: string | null;
   summary: string;
   silenced_until: string | null;
+  /** The silence that lasts until then. */
+  silence_id: string | null;
+}
+
+/** What a receiver is told of alerts that go together. */
+export interface AlertDelivery {
+  receiver: string;
+  labels: Record<string, string>;
+  known: number;
+  told_at: string | null;
+  /** How many messages in a row have failed since. */
+  failures: number;
+  failed_at: string | null;
+  retry_at: string | null;
+  error: string | null;
+}
+
+export interface AlertList {
+  items: Alert[];
+  deliveries: AlertDelivery[];
 }
 
 export interface AlertRule {

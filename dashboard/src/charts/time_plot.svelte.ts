@@ -9,16 +9,15 @@ interface Content {
   bands: Band[];
   height: number;
   format: (value: number) => string;
-  counts: boolean;
+  /** Between which marks of the scale may stand. */
+  steps: readonly number[] | undefined;
   group: string | undefined;
   /** Takes the stretch of time that the reader drew. */
   onselect: ((fromUnixMs: number, toUnixMs: number) => void) | undefined;
 }
 
-/** Steps of a scale that counts: 1, 2, 5, 10 and so on. */
-const WHOLE_STEPS = Array.from({ length: 10 }, (_, power) =>
-  [1, 2, 5].map((step) => step * 10 ** power),
-).flat();
+/** The least room for the scale: charts below each other then stand on one line. */
+const GUTTER = 52;
 
 interface Wiring {
   read: () => Content;
@@ -77,7 +76,7 @@ function dataOf({ timesUnixMs, series }: Content): uPlot.AlignedData {
 }
 
 function options(
-  { series, bands, height, format, counts, group, onselect }: Content,
+  { series, bands, height, format, steps, group, onselect }: Content,
   width: number,
   onpoint: Wiring['onpoint'],
 ): uPlot.Options {
@@ -102,13 +101,13 @@ function options(
     },
     scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...axis, size: 26, gap: 4, space: 70, values: clockLabels },
+      { ...axis, size: 22, gap: 4, space: 62, values: clockLabels },
       {
         ...axis,
-        size: (_plot, labels) => Math.max(34, 14 + 6.4 * longest(labels)),
+        size: (_plot, labels) => Math.max(GUTTER, 14 + 6.4 * longest(labels)),
         gap: 4,
-        space: 28,
-        ...(counts ? { incrs: WHOLE_STEPS } : {}),
+        space: 24,
+        ...(steps ? { incrs: [...steps] } : {}),
         values: (_plot, splits) => splits.map((value) => format(value)),
       },
     ],

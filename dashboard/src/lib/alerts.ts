@@ -27,10 +27,24 @@ function metricWords(metric: string): string {
 
 /** When a rule fires, as a clause. */
 export function conditionOf(rule: AlertRule): string {
+  if (rule.metric === 'no_traffic') {
+    return `no request ended in the last ${span(rule.window_seconds)}${holdOf(rule)}`;
+  }
   const side = { above: 'above', below: 'below', equal: 'at' }[rule.comparison];
-  const hold = rule.for_seconds > 0 ? ` for ${span(rule.for_seconds)}` : '';
   const threshold = alertValue(rule.threshold, rule.unit);
-  return `${metricWords(rule.metric)} over ${span(rule.window_seconds)} ${side} ${threshold}${hold}`;
+  return `${metricWords(rule.metric)} over ${span(rule.window_seconds)} ${side} ${threshold}${holdOf(rule)}`;
+}
+
+function holdOf({ for_seconds }: AlertRule): string {
+  return for_seconds > 0 ? ` for ${span(for_seconds)}` : '';
+}
+
+/** The worst first, and of those the newest. */
+export function byUrgency(a: Alert, b: Alert): number {
+  return (
+    Number(b.severity === 'critical') - Number(a.severity === 'critical') ||
+    b.since.localeCompare(a.since)
+  );
 }
 
 /** What a silence must match to quiet this alert and no other. */

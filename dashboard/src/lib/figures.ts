@@ -46,10 +46,12 @@ export type Difference =
 /**
  * Compares two figures by their 95 % intervals. That they do not meet is a stricter demand than a
  * test of the difference makes, so a difference shown is one; of a small one it may say too little.
+ * What is a share changes by so much of the whole, anything else by so much of what it was.
  */
-export function difference(base: Estimate, other: Estimate): Difference {
-  if (!base.value || other.value === null) return { kind: 'unknown' };
-  const change = other.value / base.value - 1;
+export function difference(base: Estimate, other: Estimate, isShare = false): Difference {
+  if (base.value === null || other.value === null) return { kind: 'unknown' };
+  if (base.value === 0 && !isShare) return { kind: 'unknown' };
+  const change = isShare ? other.value - base.value : other.value / base.value - 1;
   if (!base.bounds || !other.bounds) return { kind: 'unjudged', change };
   const apart = other.bounds[0] > base.bounds[1] || other.bounds[1] < base.bounds[0];
   return { kind: apart ? 'shown' : 'none_shown', change };

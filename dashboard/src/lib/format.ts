@@ -66,7 +66,9 @@ export function availability(share: number): string {
 /** What is left of an error budget; what is spent beyond it is below zero. */
 export function budgetLeft(share: number | null | undefined): string {
   if (share === null || share === undefined) return NONE;
-  return `${Math.round(share * 100).toLocaleString('en')}${GAP}%`;
+  return `${Math.round(share * 100)
+    .toLocaleString('en')
+    .replace('-', '−')}${GAP}%`;
 }
 
 /** Money: cents, and below a dollar the first digits that are not zero. */

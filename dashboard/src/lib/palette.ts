@@ -40,6 +40,16 @@ export function lookAt(place: number): Look {
   };
 }
 
+/**
+ * The look of a place in an order of what is no model: the colours that models are given last, so
+ * that they are seldom on the page with another meaning.
+ */
+export function lookBeside(place: number): Look {
+  if (place === 0) return { token: 'accent', dash: [] };
+  const round = Math.floor((place - 1) / HUES);
+  return lookAt(round * HUES + HUES - 1 - ((place - 1) % HUES));
+}
+
 /** The percentiles of one series, from common to rare. */
 export const QUANTILE_LOOK = {
   p50: { token: 'quantile-50', dash: [] },

@@ -1,7 +1,8 @@
 import type { ResourceFigure, ResourceSource, RunResources } from '../api/types';
+import { BYTE_STEPS, WHOLE_STEPS } from '../charts/scale';
 import type { ChartSeries } from '../charts/series';
 import { bytes, compact, latencyText, number } from './format';
-import { lookAt } from './palette';
+import { lookBeside } from './palette';
 
 /** What is drawn together: figures of one unit that one reads against each other. */
 interface Plan {
@@ -40,12 +41,19 @@ const PLANS: Plan[] = [
   { title: 'GPU temperature', names: ['gpu_temperature'] },
 ];
 
+/** Units whose scales are not marked at every round number. */
+const STEPS: Partial<Record<string, readonly number[]>> = {
+  'bytes/s': BYTE_STEPS,
+  count: WHOLE_STEPS,
+};
+
 /** A chart of what was seen of one source. */
 export interface ResourceChart {
   title: string;
   note?: string;
   series: ChartSeries[];
   format: (value: number | null | undefined) => string;
+  steps?: readonly number[];
 }
 
 /** The charts of a source, those that it has figures for. */
@@ -55,12 +63,15 @@ export function chartsOf(source: ResourceSource): ResourceChart[] {
     const unit = figures[0]?.unit;
     if (unit === undefined) return [];
     const series = figures.map((figure, place) => ({
-      ...lookAt(place),
+      ...lookBeside(place),
       label: labelOf(figure),
       values: figure.values,
       filled: figures.length === 1,
     }));
-    return [{ title: `${title} · ${ownerOf(source)}`, note, series, format: formatOf(unit) }];
+    const steps = STEPS[unit];
+    return [
+      { title: `${title} · ${ownerOf(source)}`, note, series, format: formatOf(unit), steps },
+    ];
   });
 }
 

@@ -124,6 +124,17 @@ test.describe('alerts', () => {
       comment: 'known, being fixed',
     });
     await expect(alert).toContainText('silenced until');
+    await alert.getByRole('button', { name: 'End the silence' }).click();
+    await expect(alert.getByRole('button', { name: 'Silence' })).toBeVisible();
+  });
+
+  test('say which receiver cannot be told of them', async ({ page }) => {
+    await page.goto('/full/#/alerts');
+    const notice = page.getByRole('status').filter({ hasText: 'on-call cannot be told' });
+    await expect(notice).toContainText('Connection refused');
+    await expect(notice).toContainText('6 tries failed');
+    const table = page.getByRole('group', { name: 'Receivers of alerts', exact: true });
+    await expect(table.getByRole('row', { name: /team-channel/ })).toContainText('told');
   });
 
   test('lead to the history of their time', async ({ page }) => {

@@ -1,4 +1,4 @@
-import type { Alert, AlertRule, Silence } from '../../src/api/types.ts';
+import type { Alert, AlertDelivery, AlertRule, Silence } from '../../src/api/types.ts';
 
 const MINUTE = 60_000;
 
@@ -78,6 +78,7 @@ export class Alerts {
         resolved_at: null,
         summary: 'E2E latency p95 of llama-3.3-70b is 2.84 s, above 2 s',
         silenced_until: null,
+        silence_id: null,
       },
       {
         id: 'a-2',
@@ -92,6 +93,7 @@ export class Alerts {
         resolved_at: null,
         summary: '1.64 % of requests to gpt-4o-mini in us-west-2 fail',
         silenced_until: null,
+        silence_id: null,
       },
       {
         id: 'a-3',
@@ -106,9 +108,46 @@ export class Alerts {
         resolved_at: at(441),
         summary: 'No request to smollm2-135m has ended for 10 minutes',
         silenced_until: null,
+        silence_id: null,
       },
     ];
-    return alerts.map((alert) => ({ ...alert, silenced_until: this.#silencedUntil(alert) }));
+    return alerts.map((alert) => {
+      const silence = this.#silenceOf(alert);
+      return { ...alert, silenced_until: silence?.until ?? null, silence_id: silence?.id ?? null };
+    });
+  }
+
+  /** One receiver knows what fires, and one is out of reach. */
+  deliveries(): AlertDelivery[] {
+    const at = (secondsAgo: number) => new Date(this.#start - secondsAgo * 1_000).toISOString();
+    const labels = { alertname: 'HighLatency' };
+    return [
+      {
+        receiver: 'on-call',
+        labels,
+        known: 0,
+        told_at: null,
+        failures: 6,
+        failed_at: at(40),
+        retry_at: at(-80),
+        error: 'https://hooks.example.com: cannot connect: Connection refused',
+      },
+      {
+        receiver: 'team-channel',
+        labels,
+        known: 1,
+        told_at: at(16 * 60),
+        failures: 0,
+        failed_at: null,
+        retry_at: null,
+        error: null,
+      },
+    ];
+  }
+
+  endSilence(id: string): void {
+    const place = this.#silences.findIndex((silence) => silence.id === id);
+    if (place >= 0) this.#silences.splice(place, 1);
   }
 
   silence(matchers: string[], until: string, comment: string): Silence {
@@ -117,14 +156,13 @@ export class Alerts {
     return silence;
   }
 
-  #silencedUntil(alert: Alert): string | null {
+  #silenceOf(alert: Alert): Silence | undefined {
     const valueOf = (name: string) => (name === 'alertname' ? alert.rule : alert.labels[name]);
-    const silence = this.#silences.find(({ matchers }) =>
+    return this.#silences.find(({ matchers }) =>
       matchers.every((matcher) => {
         const [, name = '', value] = /^(\w+)="(.*)"$/.exec(matcher) ?? [];
         return valueOf(name) === value;
       }),
     );
-    return silence?.until ?? null;
   }
 }

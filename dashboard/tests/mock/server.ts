@@ -158,10 +158,19 @@ async function resource(
     case 'rollups':
       return [200, world.isEmpty ? emptyRollups(query) : rollups(query)];
     case 'alerts':
-      return [200, { items: world.isEmpty ? [] : world.alerts.list() }];
+      return [
+        200,
+        world.isEmpty
+          ? { items: [], deliveries: [] }
+          : { items: world.alerts.list(), deliveries: world.alerts.deliveries() },
+      ];
     case 'alert-rules':
       return [200, { items: world.isEmpty ? [] : RULES }];
     case 'silences': {
+      if (request.method === 'DELETE') {
+        world.alerts.endSilence(id ?? '');
+        return [204, null];
+      }
       const { matchers, until, comment } = await bodyOf(request);
       return [201, world.alerts.silence(matchers, until, comment)];
     }

@@ -27,7 +27,7 @@ test('what pages read is what the server says it sends', async ({ request }) => 
     contract.differences('RequestRecord', contract.entry('benchmarks/{id}/records')),
     contract.differences('RequestContent', contract.entry('benchmarks/{id}/content')),
     contract.differences('Rollups', contract.answer('rollups')),
-    contract.differences('Alert', contract.entry('alerts')),
+    contract.differences('AlertList', contract.answer('alerts')),
     contract.differences('AlertRule', contract.entry('alert-rules')),
     contract.differences('LiveWindow', contract.component('LiveWindow')),
   ].flat();

@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { placeLabels } from '../../src/charts/labels';
 import { ramp } from '../../src/charts/ramp';
-import { logShare, logTicks, nines, quantileLabel, ticks } from '../../src/charts/scale';
-import { HUES, lookOf, shareLook } from '../../src/lib/palette';
+import {
+  BYTE_STEPS,
+  logShare,
+  logTicks,
+  nines,
+  quantileLabel,
+  ticks,
+} from '../../src/charts/scale';
+import { HUES, lookBeside, lookOf, shareLook } from '../../src/lib/palette';
 import { timelineOf } from '../../src/lib/request_timeline';
 import type { RequestDetail } from '../../src/api/types';
 
@@ -11,6 +18,9 @@ test('ticks are round numbers', () => {
   expect(ticks(0.3, 3)).toEqual([0, 0.1, 0.2, 0.3]);
   expect(ticks(0, 5)).toEqual([0]);
   expect(logTicks(0.9, 25)).toEqual([1, 2, 5, 10, 20]);
+  expect(logTicks(45, 165)).toEqual([60, 80, 100, 120, 140, 160]);
+  expect(logTicks(7.9, 9)).toEqual([8, 8.2, 8.4, 8.6, 8.8, 9]);
+  expect(logTicks(5, 5)).toEqual([5]);
 });
 
 test('scales put their ends at 0 and 1, and each nine as far as the last', () => {
@@ -29,6 +39,19 @@ test('a ramp begins and ends with its first and last colour', () => {
     '#ff8080',
     '#ffffff',
   ]);
+});
+
+test('a scale of bytes is round in each of its units', () => {
+  expect(BYTE_STEPS).toContain(100 * 1024);
+  expect(BYTE_STEPS).not.toContain(1_000);
+  expect(BYTE_STEPS).toEqual([...BYTE_STEPS].sort((a, b) => a - b));
+});
+
+test('what is no model takes the colours that models are given last', () => {
+  const looks = Array.from({ length: HUES * 2 }, (_, place) => lookBeside(place));
+  expect(looks[0]?.token).toBe('accent');
+  expect(looks[1]?.token).toBe(`series-${HUES - 1}`);
+  expect(new Set(looks.map((look) => JSON.stringify(look))).size).toBe(HUES * 2);
 });
 
 describe('placeLabels', () => {

@@ -21,6 +21,12 @@ describe('difference', () => {
     [estimate(100, [90, 110]), estimate(null), 'unknown'],
   ])('%j and %j: %s', (base, other, kind) => expect(difference(base, other).kind).toBe(kind));
 
+  test('of shares is in points of the whole, from 0 too', () => {
+    const [none, some] = [estimate(0, [0, 0.01]), estimate(0.04, [0.02, 0.06])];
+    expect(difference(none, some, true)).toEqual({ kind: 'shown', change: 0.04 });
+    expect(difference(some, none, true)).toEqual({ kind: 'shown', change: -0.04 });
+  });
+
   test('is a share of the first', () => {
     expect(difference(estimate(100), estimate(75))).toEqual({ kind: 'unjudged', change: -0.25 });
   });
@@ -93,6 +99,9 @@ test('an alert is told in its own unit, and silenced with all of its labels', ()
     'error rate over 5 min above 1 % for 2 min',
   );
   expect(conditionOf({ ...rule, group_by: [], metric: 'e2e_p95' })).toMatch(/^E2E p95 over/);
+  expect(plain(conditionOf({ ...rule, group_by: [], metric: 'no_traffic' }))).toMatch(
+    /^no request ended in the last \d+ min/,
+  );
   const labels = { alertname: 'ErrorRate', severity: 'warning', model: 'm' };
   const alert = { rule: 'ErrorRate', labels } as unknown as Alert;
   expect(matchersOf(alert)).toEqual(['alertname="ErrorRate"', 'model="m"']);
