@@ -150,7 +150,7 @@ test('what a request asked and was answered is read once that is asked for', asy
   await expect(show).toBeVisible();
   expect(asked).toEqual([]);
   await show.click();
-  await expect(page.getByRole('group', { name: 'User', exact: true })).toContainText(/\w{3}/);
+  await expect(page.getByRole('group', { name: 'Prompt', exact: true })).toContainText(/\w{3}/);
   await expect(page.getByRole('group', { name: 'Answer', exact: true })).toContainText(/\w{3}/);
   expect(asked).toHaveLength(1);
 });

@@ -14,8 +14,8 @@ class Alerts(list["Alert"]):
     """The alerts that are pending, fire, or were resolved of late."""
 
     deliveries: list[AlertDelivery]
-    """Who has been told of what, and whom it could not be told; nothing of those that have been told
-    all there is."""
+    """Who has been told of what, and whom it could not be told; nothing of those that have been
+    told all there is."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         super().__init__(answer["items"])

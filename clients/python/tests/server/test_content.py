@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from prony import AsyncClient, Client, NotFoundError, PermissionDeniedError
@@ -13,6 +12,8 @@ from prony.types import RequestContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import httpx
 
     from prony.types import BenchmarkRequest
 
@@ -32,8 +33,9 @@ def test_what_is_asked_to_be_kept_is_read_by_run_and_by_request(client: Client) 
     assert [text["request_id"] for text in texts] == [one["request_id"] for one in records]
     for text in texts:
         assert set(text) == set(RequestContent.__annotations__)
-        assert text["prompt"][0]["role"] == "user"
-        assert text["prompt"][0]["content"]
+        (message,) = text["prompt"]
+        assert message["role"] is None
+        assert message["content"]
         assert text["answer"]
     second = list(client.content(benchmark_id, 1))
     assert second == texts[6:]

@@ -39,8 +39,8 @@ pub(super) struct ContentEntry {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ContentMessage)]
 struct MessageEntry {
-    /// Who says it: `system`, `user`, `assistant` or `tool`; null where the prompt is a text to go
-    /// on from.
+    /// Who says it: `system`, `user`, `assistant` or `tool`; null where the prompt is one text, which
+    /// nobody is named for.
     role: Option<String>,
     /// What.
     content: String,

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class ContentMessage(TypedDict):
-    """One message of a prompt; ``role`` is ``None`` where the prompt is a text to go on from."""
+    """One message of a prompt; ``role`` is ``None`` where the prompt is one text."""
 
     role: str | None
     content: str
