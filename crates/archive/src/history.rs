@@ -27,6 +27,7 @@ pub use records::{Cursor, Order, Outcomes, RecordPage, RecordQuestion};
 pub use rollups::{Quantiles, RollupQuestion, RollupSeries, Rollups};
 pub use run::{Distribution, Heatmap, Latency, RunView, Timeline};
 
+use crate::archive::length;
 use grid::Kept;
 use run::Views;
 
@@ -70,9 +71,4 @@ impl History {
         }
         Ok(kept)
     }
-}
-
-/// A resolution as the store has it.
-fn length(resolution: Resolution) -> u32 {
-    u32::try_from(resolution.seconds()).expect("an hour at most")
 }

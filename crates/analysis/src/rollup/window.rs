@@ -14,13 +14,30 @@ pub enum Resolution {
     TenSeconds,
     /// 1 min.
     Minute,
+    /// 5 min.
+    FiveMinutes,
+    /// 30 min.
+    HalfHour,
     /// 1 h.
     Hour,
+    /// 6 h.
+    SixHours,
+    /// A day of UTC.
+    Day,
 }
 
 impl Resolution {
     /// Every one, finest first. Each is made of whole windows of the one before.
-    pub const ALL: [Self; 4] = [Self::Second, Self::TenSeconds, Self::Minute, Self::Hour];
+    pub const ALL: [Self; 8] = [
+        Self::Second,
+        Self::TenSeconds,
+        Self::Minute,
+        Self::FiveMinutes,
+        Self::HalfHour,
+        Self::Hour,
+        Self::SixHours,
+        Self::Day,
+    ];
 
     /// The length in seconds.
     #[must_use]
@@ -29,7 +46,11 @@ impl Resolution {
             Self::Second => 1,
             Self::TenSeconds => 10,
             Self::Minute => 60,
+            Self::FiveMinutes => 300,
+            Self::HalfHour => 1_800,
             Self::Hour => 3_600,
+            Self::SixHours => 21_600,
+            Self::Day => 86_400,
         }
     }
 

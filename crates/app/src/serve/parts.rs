@@ -23,6 +23,8 @@ use crate::{Outcome, output, process};
 const INTAKE_RECORDS: usize = 65_536;
 /// How often the store is looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often rollups too fine for their age are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(300);
 /// How often it is looked whether records are kept.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -115,13 +117,18 @@ impl Upkeep {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, UserError> {
-        let store = Arc::clone(archive.store());
+        let archive = archive.clone();
         let upkeep = move || {
             let (mut told, mut is_keeping) = (None, true);
-            let mut due = clock.now();
+            let (mut due, mut forgotten) = (clock.now(), clock.now());
             while !stop.is_cancelled() {
                 if clock.now() >= due {
-                    told = look_after(store.maintain(retention), told.as_ref());
+                    let mut done = archive.store().maintain(retention);
+                    if done.is_ok() && clock.now().since(forgotten) >= FORGET_EVERY {
+                        forgotten = clock.now();
+                        done = archive.forget_fine_rollups().and(done);
+                    }
+                    told = look_after(done, told.as_ref());
                     due = clock.now() + UPKEEP_EVERY;
                 }
                 is_keeping = tell_of_keeping(&collector.status(), is_keeping);

@@ -6,7 +6,8 @@ use analysis::rollup::{Resolution, Rollup};
 
 use super::grid::{Grid, Step};
 use super::group::groups;
-use super::{History, HistoryError, length};
+use super::{History, HistoryError};
+use crate::archive::length;
 
 impl History {
     /// Answers a question at `now`. A window that has not ended counts as far as it is known, and a

@@ -10,7 +10,8 @@ use store::durable::RollupRange;
 
 use super::grid::{Grid, Step};
 use super::group::groups;
-use super::{History, HistoryError, length};
+use super::{History, HistoryError};
+use crate::archive::length;
 use crate::rollup::Merger;
 
 /// The most groups of an answer.
