@@ -32,12 +32,14 @@ test: setup
 	PRONY=$(CARGO_TARGET_DIR)/debug/prony scripts/dashboard-tests.sh browser
 	cargo nextest run --workspace --no-fail-fast
 
+bench: TOOLS := test
 bench: setup
 	scripts/duckdb.sh .prony/duckdb
 	cargo build --release --package prony --package archive --package collect --package store
 	cargo xtask figures
 	cargo bench --package provider --bench http_stack
 	cargo bench --package engine --bench engine_ceiling
+	cargo nextest run --workspace --run-ignored only -E 'test(survives_a_hundred_kills)'
 
 lint:
 	cargo xtask ci
