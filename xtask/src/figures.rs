@@ -21,7 +21,7 @@ mod watched;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use self::accuracy::Accuracy;
@@ -70,18 +70,32 @@ const ACCURACY_CASES: [AccuracyCase; 2] = [
     },
 ];
 
-/// Measures everything and prints it.
-pub(crate) fn run() -> anyhow::Result<()> {
-    let mut figures = Figures { folder: results_folder()?, rows: Vec::new(), record: Vec::new() };
-    figures.cost("one write an answer", "cost", 32)?;
-    figures.cost("one write a token", "cost-single-writes", 1)?;
-    figures.stored_cost()?;
-    for case in &ACCURACY_CASES {
-        figures.accuracy(case)?;
+/// Measures something.
+type Measure = fn(&mut Figures) -> anyhow::Result<()>;
+
+/// What is measured, by name, in the order it is.
+const CASES: [(&str, Measure); 6] = [
+    ("cost", Figures::costs),
+    ("stored", Figures::stored_cost),
+    ("accuracy", Figures::accuracies),
+    ("watched", Figures::watched),
+    ("kept", Figures::kept),
+    ("history", Figures::history),
+];
+
+/// Measures what is named, or everything, and prints it.
+pub(crate) fn run(wanted: &[&str]) -> anyhow::Result<()> {
+    if let Some(unknown) = wanted.iter().find(|name| CASES.iter().all(|(known, _)| known != *name))
+    {
+        let known = CASES.map(|(name, _)| name).join(", ");
+        bail!("nothing is called `{unknown}`; there are {known}");
     }
-    figures.watched()?;
-    figures.kept()?;
-    figures.history()?;
+    let mut figures = Figures { folder: results_folder()?, rows: Vec::new(), record: Vec::new() };
+    for (name, measure) in CASES {
+        if wanted.is_empty() || wanted.contains(&name) {
+            measure(&mut figures)?;
+        }
+    }
     figures.print()
 }
 
@@ -100,6 +114,15 @@ struct Figures {
 }
 
 impl Figures {
+    fn costs(&mut self) -> anyhow::Result<()> {
+        self.cost("one write an answer", "cost", 32)?;
+        self.cost("one write a token", "cost-single-writes", 1)
+    }
+
+    fn accuracies(&mut self) -> anyhow::Result<()> {
+        ACCURACY_CASES.iter().try_for_each(|case| self.accuracy(case))
+    }
+
     /// Client CPU for 1,000 streams of 32 tokens, without delays, in turns with wrk.
     ///
     /// Only answers written at once have a goal: with a write a token, what is measured is mostly
