@@ -30,12 +30,16 @@ const REQUESTS_PER_SECOND: u64 = 10;
 /// How often each question is asked; the median counts.
 const TIMES: usize = 15;
 
-/// For how long windows of each resolution are kept.
-const KEPT: [(Resolution, u64); 4] = [
-    (Resolution::Second, 3_600),
-    (Resolution::TenSeconds, 12 * 3_600),
-    (Resolution::Minute, 8 * DAY_S),
+/// For how long windows of each resolution are kept: as in an archive, the coarse ones for a year.
+const KEPT: [(Resolution, u64); 8] = [
+    (Resolution::Second, DAY_S / 4),
+    (Resolution::TenSeconds, 3 * DAY_S),
+    (Resolution::Minute, 15 * DAY_S),
+    (Resolution::FiveMinutes, 60 * DAY_S),
+    (Resolution::HalfHour, 366 * DAY_S),
     (Resolution::Hour, 366 * DAY_S),
+    (Resolution::SixHours, 366 * DAY_S),
+    (Resolution::Day, 366 * DAY_S),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -56,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("4 d", 4 * DAY_S, Step::Points(1_000)),
         ("7 d", 7 * DAY_S, Step::Points(1_000)),
         ("30 d", 30 * DAY_S, Step::Points(1_000)),
+        ("90 d", 90 * DAY_S, Step::Points(1_000)),
         ("365 d", 365 * DAY_S, Step::Points(1_000)),
         ("1 h by 10 s", 3_600, Step::Seconds(10)),
         ("24 h by 300 s", DAY_S, Step::Seconds(300)),

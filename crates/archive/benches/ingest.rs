@@ -85,7 +85,10 @@ fn ingest(folder: &Path, wanted: u64) -> Result<u64, Failure> {
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
-            archive.store().maintain(Retention::default())
+            // Twice, so that files merged into others are gone: another program reads all there are.
+            let at_once = Retention { grace: Duration::ZERO, ..Retention::default() };
+            archive.store().maintain(at_once)?;
+            archive.store().maintain(at_once)
         });
         let made = produce(&collector, &*clock, wanted);
         collector.close();
